@@ -1,0 +1,2 @@
+/** Memory and kernels of a device. */
+package io.mor.api.backend;

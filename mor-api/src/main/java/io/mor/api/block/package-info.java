@@ -1,0 +1,2 @@
+/** The layers that are applied again and again. */
+package io.mor.api.block;

@@ -1,0 +1,2 @@
+/** What is stored and read at each recursion. */
+package io.mor.api.cache;

@@ -1,0 +1,29 @@
+package io.mor.api.data;
+
+import io.mor.api.plugin.Stability;
+import java.util.OptionalInt;
+
+/** Text to token ids and back. Thread safety: safe for concurrent use. */
+@Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
+public interface Tokenizer extends AutoCloseable {
+
+  /** Number of ids; ids are 0 .. size - 1. */
+  int vocabularySize();
+
+  /** The ids of a text, no special tokens added. */
+  int[] encode(String text);
+
+  /** The bytes of ids, one after the other, UTF-8; a character may be spread over several ids. Unknown ids are an {@link IllegalArgumentException}. */
+  byte[] decode(int[] ids);
+
+  /** The id that ends a document, if there is one. */
+  default OptionalInt endOfText() {
+    return OptionalInt.empty();
+  }
+
+  /** A text that changes when ids change their meaning: what shards and checkpoints are checked against. */
+  String fingerprint();
+
+  @Override
+  default void close() {}
+}

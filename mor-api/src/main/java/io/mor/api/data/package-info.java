@@ -1,0 +1,2 @@
+/** Text, tokens and inputs. */
+package io.mor.api.data;

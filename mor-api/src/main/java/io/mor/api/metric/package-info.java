@@ -1,0 +1,2 @@
+/** Where figures go. */
+package io.mor.api.metric;

@@ -1,0 +1,2 @@
+/** The sizes all parts agree on. */
+package io.mor.api.model;

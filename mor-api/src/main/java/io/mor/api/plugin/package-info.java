@@ -1,0 +1,2 @@
+/** How a plugin says what it brings. */
+package io.mor.api.plugin;

@@ -1,0 +1,2 @@
+/** Which tokens go through which recursion. */
+package io.mor.api.routing;

@@ -1,0 +1,2 @@
+/** What a config can say. */
+package io.mor.runtime.config;

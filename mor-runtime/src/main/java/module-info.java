@@ -1,0 +1,18 @@
+/**
+ * Everything of mor that is not pluggable: config, discovery, wiring, automatic differentiation, the model's walk, training, checkpoints,
+ * generation and evaluation.
+ *
+ * <p>Wires extensions found through {@link io.mor.api.plugin.MorPlugin}. Guice and Jackson are used here and appear in no signature. Opens
+ * nothing.
+ */
+module io.mor.runtime {
+  requires transitive io.mor.api;
+  requires com.google.guice;
+  requires com.google.common; // Guice has no descriptor, so nothing else would put Guava into the module graph
+  requires tools.jackson.databind;
+  requires tools.jackson.dataformat.yaml;
+
+  exports io.mor.runtime.config;
+
+  uses io.mor.api.plugin.MorPlugin;
+}
