@@ -171,7 +171,7 @@ public interface Backend extends AutoCloseable {
   /** {@code out[i] (+)= x[index[i]]} for the rows of out's extent. */
   void gatherRows(Tensor out, Tensor x, IntTensor index, boolean accumulate);
 
-  /** {@code out[index[i]] = x[i]} for the rows of x's extent; every index at most once. Other rows of out stay. */
+  /** {@code out[index[i]] = x[i]} for the rows of x's extent; every index at most once, rows with a negative index are skipped. Other rows of out stay. */
   void scatterRows(Tensor out, IntTensor index, Tensor x);
 
   /** {@code out[index[i]] += x[i]} for the rows of x's extent, repeated indices in ascending i. Other rows of out stay. */

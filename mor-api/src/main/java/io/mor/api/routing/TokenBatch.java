@@ -17,7 +17,8 @@ import java.util.Objects;
  * @param entryRow the row's place among the rows with which the call began, {@code [rows]}
  * @param groupOffsets first row of each group and the end, {@code [groups + 1]}; a group is the rows of one sequence at one recursion
  * @param groups number of groups; a group may be empty
- * @param segments the recursions of the batch, ascending. With more than one the extents are exact
+ * @param segments the recursions of the batch, ascending. With more than one the extents are exact. Empty after a
+ *     selection from several, when the host does not know them; the rows stay sorted
  * @param sequenceLengths tokens of the sequence that each group belongs to, in the whole call: what a capacity is a fraction of
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
