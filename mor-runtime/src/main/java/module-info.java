@@ -13,6 +13,7 @@ module io.mor.runtime {
   requires tools.jackson.dataformat.yaml;
 
   exports io.mor.runtime.config;
+  exports io.mor.runtime.safetensors;
 
   uses io.mor.api.plugin.MorPlugin;
 }
