@@ -1,0 +1,2 @@
+/** The scalar backend in double precision. */
+package io.mor.backend.reference;
