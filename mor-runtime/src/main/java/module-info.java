@@ -14,6 +14,9 @@ module io.mor.runtime {
 
   exports io.mor.runtime.config;
   exports io.mor.runtime.safetensors;
+  exports io.mor.runtime.memory;
+  exports io.mor.runtime.model;
+  exports io.mor.runtime.tape;
 
   uses io.mor.api.plugin.MorPlugin;
 }

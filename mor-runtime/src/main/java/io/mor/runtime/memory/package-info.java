@@ -1,0 +1,2 @@
+/** Memory by lifetime. */
+package io.mor.runtime.memory;

@@ -1,0 +1,2 @@
+/** Differentiable operations over a backend. */
+package io.mor.runtime.tape;
