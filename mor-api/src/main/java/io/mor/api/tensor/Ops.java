@@ -180,6 +180,9 @@ public interface Ops {
   /** The elements of {@code table} at {@code index}, for the rows of {@code extent}. */
   IntTensor gatherInts(IntTensor table, IntTensor index, Extent extent);
 
+  /** Whole numbers that the host knows. */
+  IntTensor ints(int... values);
+
   /** A tensor of one value. */
   Tensor constant(Extent extent, int columns, double value);
 

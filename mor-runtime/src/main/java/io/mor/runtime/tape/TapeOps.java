@@ -723,6 +723,11 @@ public final class TapeOps implements Ops {
   }
 
   @Override
+  public IntTensor ints(int... values) {
+    return region.ints(values);
+  }
+
+  @Override
   public Tensor constant(Extent extent, int columns, double value) {
     Tensor out = result(extent, columns);
     backend.fill(out, value);

@@ -1,0 +1,2 @@
+/** Recursion-wise caching. */
+package io.mor.kvcache.recursionwise;

@@ -1,0 +1,2 @@
+/** Sharing of keys and values over recursions. */
+package io.mor.kvcache.shared;
