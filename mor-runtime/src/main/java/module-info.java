@@ -12,11 +12,16 @@ module io.mor.runtime {
   requires tools.jackson.databind;
   requires tools.jackson.dataformat.yaml;
 
+  exports io.mor.runtime.builtin;
   exports io.mor.runtime.config;
+  exports io.mor.runtime.data;
   exports io.mor.runtime.safetensors;
   exports io.mor.runtime.memory;
   exports io.mor.runtime.model;
   exports io.mor.runtime.tape;
 
   uses io.mor.api.plugin.MorPlugin;
+
+  provides io.mor.api.plugin.MorPlugin with
+      io.mor.runtime.builtin.BuiltinPlugin;
 }

@@ -91,7 +91,8 @@ public final class SafetensorsReader implements AutoCloseable {
     }
     long size = mapped.byteSize();
     if (size < Long.BYTES) {
-      throw new SafetensorsException(file, "truncated: " + size + " bytes, a safetensors file begins with 8 bytes of header length; copy or save it again");
+      throw new SafetensorsException(file, "truncated: " + size
+          + " bytes, a safetensors file begins with 8 bytes of header length; copy or save it again");
     }
     long headerBytes = mapped.get(LENGTH, 0);
     if (headerBytes < 2 || headerBytes > MAXIMUM_HEADER_BYTES) {
@@ -325,7 +326,8 @@ public final class SafetensorsReader implements AutoCloseable {
     int[] narrow = new int[values.length];
     for (int i = 0; i < values.length; i++) {
       if (values[i] != (int) values[i]) {
-        throw new IllegalArgumentException(file + ": tensor '" + name + "' has " + values[i] + " at " + i + ", more than an int; read it with longs");
+        throw new IllegalArgumentException(file + ": tensor '" + name + "' has " + values[i] + " at " + i
+            + ", more than an int; read it with longs");
       }
       narrow[i] = (int) values[i];
     }
@@ -349,7 +351,8 @@ public final class SafetensorsReader implements AutoCloseable {
     if (entry == null) {
       List<String> some = names().stream().limit(20).toList();
       throw new IllegalArgumentException(
-          file + ": no tensor '" + name + "' among its " + names().size() + " tensors " + some + (some.size() < names().size() ? " ..." : ""));
+          file + ": no tensor '" + name + "' among its " + names().size() + " tensors " + some
+              + (some.size() < names().size() ? " ..." : ""));
     }
     return entry;
   }
@@ -364,7 +367,8 @@ public final class SafetensorsReader implements AutoCloseable {
 
   private IllegalArgumentException notA(TensorInfo info, String wanted, String instead) {
     return new IllegalArgumentException(
-        file + ": tensor '" + info.name() + "' is " + info.type() + " and cannot be read as " + wanted + " without loss; read it as " + instead);
+        file + ": tensor '" + info.name() + "' is " + info.type() + " and cannot be read as " + wanted + " without loss; read it as "
+            + instead);
   }
 
   @Override

@@ -234,7 +234,8 @@ public final class SafetensorsWriter implements AutoCloseable {
 
   private void require(TensorInfo info, TensorType type) {
     if (info.type() != type) {
-      throw new IllegalArgumentException(file + ": tensor '" + info.name() + "' was declared as " + info.type() + ", the values are " + type);
+      throw new IllegalArgumentException(file + ": tensor '" + info.name() + "' was declared as " + info.type() + ", the values are "
+          + type);
     }
   }
 

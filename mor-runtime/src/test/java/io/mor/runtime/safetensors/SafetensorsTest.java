@@ -198,7 +198,8 @@ class SafetensorsTest {
 
   @Test
   void aFileOfThePythonLibraryReads() throws IOException {
-    Path golden = Path.of(System.getProperty("mor.project.root"), "mor-testkit/src/main/resources/io/mor/testkit/golden/vanilla/case.safetensors");
+    Path golden = Path.of(System.getProperty(
+        "mor.project.root"), "mor-testkit/src/main/resources/io/mor/testkit/golden/vanilla/case.safetensors");
     try (SafetensorsReader reader = SafetensorsReader.open(golden)) {
       assertEquals(List.of(61L, 16L), reader.info("grad/embed.weight").shape());
       assertEquals(48, reader.ints("input_ids").length);
