@@ -57,7 +57,8 @@ public final class ReferenceBackend implements Backend {
     }
     long size = (long) rows * columns;
     if (size > Integer.MAX_VALUE - 8) {
-      throw new OutOfMemoryError("tensor [" + rows + ", " + columns + "] is larger than a Java array; " + held.size() + " allocations are held");
+      throw new OutOfMemoryError(
+          "tensor [" + rows + ", " + columns + "] is larger than a Java array; " + held.size() + " allocations are held");
     }
     double[] values = new double[(int) size];
     Arrays.fill(values, Double.NaN);
@@ -128,7 +129,7 @@ public final class ReferenceBackend implements Backend {
 
   private ReferenceTensor of(Tensor tensor) {
     if (!(tensor instanceof ReferenceTensor t)) {
-      throw new IllegalArgumentException("a tensor of " + tensor.getClass().getName() + " belongs to another backend; copy its values over");
+      throw new IllegalArgumentException(tensor.getClass().getName() + " is a tensor of another backend; copy its values over");
     }
     t.lifetime.check(this);
     return t;
@@ -136,7 +137,7 @@ public final class ReferenceBackend implements Backend {
 
   private ReferenceInts of(IntTensor tensor) {
     if (!(tensor instanceof ReferenceInts t)) {
-      throw new IllegalArgumentException("a vector of " + tensor.getClass().getName() + " belongs to another backend; copy its values over");
+      throw new IllegalArgumentException(tensor.getClass().getName() + " is a vector of another backend; copy its values over");
     }
     t.lifetime.check(this);
     return t;
@@ -431,6 +432,9 @@ public final class ReferenceBackend implements Backend {
     ReferenceInts target = of(index);
     ReferenceTensor from = of(x);
     for (int row = 0; row < rows(x); row++) {
+      if (target.get(row) < 0) {
+        continue;
+      }
       for (int column = 0; column < from.columns(); column++) {
         o.set(target.get(row), column, from.get(row, column));
       }

@@ -1,0 +1,2 @@
+/** Contract tests as base classes, and asserting wrappers. */
+package io.mor.testkit;
