@@ -13,11 +13,20 @@ public interface Tokenizer extends AutoCloseable {
   /** The ids of a text, no special tokens added. */
   int[] encode(String text);
 
-  /** The bytes of ids, one after the other, UTF-8; a character may be spread over several ids. Unknown ids are an {@link IllegalArgumentException}. */
+  /**
+   * The bytes of ids, one after the other, UTF-8; a character may be spread over several ids. Ids that mark something, as {@link
+   * #endOfText}
+   * does, have no bytes. Unknown ids are an {@link IllegalArgumentException}.
+   */
   byte[] decode(int[] ids);
 
   /** The id that ends a document, if there is one. */
   default OptionalInt endOfText() {
+    return OptionalInt.empty();
+  }
+
+  /** The id that a prompt begins with, if the models of this tokenizer were trained so; {@link #encode} does not add it. */
+  default OptionalInt beginOfText() {
     return OptionalInt.empty();
   }
 

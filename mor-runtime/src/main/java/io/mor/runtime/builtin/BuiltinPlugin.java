@@ -5,6 +5,7 @@ import io.mor.api.plugin.ExtensionKind;
 import io.mor.api.plugin.MorPlugin;
 import io.mor.runtime.data.ByteTokenizer;
 import io.mor.runtime.data.CharacterTokenizer;
+import io.mor.runtime.importer.Llama2cTokenizer;
 import java.util.List;
 
 /** The extensions that need no plugin jar. */
@@ -24,6 +25,12 @@ public final class BuiltinPlugin implements MorPlugin {
             "character",
             CharacterTokenizer.class,
             CharacterTokenizer.Config.class,
-            "one id for each character of a vocabulary, given or learned from the corpus"));
+            "one id for each character of a vocabulary, given or learned from the corpus"),
+        new Extension(
+            ExtensionKind.TOKENIZER,
+            "llama2c",
+            Llama2cTokenizer.class,
+            Llama2cTokenizer.Config.class,
+            "a tokenizer file of llama2.c, such as tok512.bin"));
   }
 }

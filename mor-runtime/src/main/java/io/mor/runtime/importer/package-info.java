@@ -1,0 +1,2 @@
+/** Reading models and tokenizers of other programs. */
+package io.mor.runtime.importer;
