@@ -9,6 +9,7 @@ module io.mor.runtime {
   requires transitive io.mor.api;
   requires com.google.guice;
   requires com.google.common; // Guice has no descriptor, so nothing else would put Guava into the module graph
+  requires java.logging;
   requires tools.jackson.databind;
   requires tools.jackson.dataformat.yaml;
 
@@ -17,6 +18,9 @@ module io.mor.runtime {
   exports io.mor.runtime.data;
   exports io.mor.runtime.conformance;
   exports io.mor.runtime.importer;
+  exports io.mor.runtime;
+  exports io.mor.runtime.config;
+  exports io.mor.runtime.plugin;
   exports io.mor.runtime.safetensors;
   exports io.mor.runtime.memory;
   exports io.mor.runtime.model;

@@ -1,0 +1,40 @@
+package io.mor.runtime.config;
+
+import io.mor.api.plugin.DefaultValue;
+import io.mor.api.plugin.Help;
+import io.mor.api.plugin.Range;
+
+/**
+ * The {@code training} section (spec 5.3).
+ *
+ * @param steps optimizer steps
+ * @param batch sequences per micro-batch
+ * @param accumulation micro-batches per optimizer step
+ * @param learningRate at the peak of the schedule
+ * @param schedule how the learning rate moves
+ * @param beta1 AdamW: decay of the first moment
+ * @param beta2 AdamW: decay of the second moment
+ * @param epsilon AdamW: added to the root of the second moment
+ * @param weightDecay on weights, not on norms
+ * @param clipNorm largest norm of the gradient over all parameters; 0: no clipping
+ * @param fullSequenceWarmup steps after which the causal selector routes in training too (Expert Threshold, spec 9.3); -1: training always
+ *     selects over the full sequence
+ * @param evaluation when and on how much to evaluate
+ * @param checkpoint when to save
+ * @param log how often to report
+ */
+public record TrainingConfig(
+    @Help("optimizer steps") @DefaultValue("1000") @Range(min = 1) int steps,
+    @Help("sequences per micro-batch") @DefaultValue("8") @Range(min = 1) int batch,
+    @Help("micro-batches per optimizer step") @DefaultValue("1") @Range(min = 1) int accumulation,
+    @Help("learning rate at the peak of the schedule") @DefaultValue("0.003") @Range(min = 0) double learningRate,
+    @Help("how the learning rate moves") ScheduleConfig schedule,
+    @Help("AdamW: decay of the first moment") @DefaultValue("0.9") @Range(min = 0, max = 0.9999999) double beta1,
+    @Help("AdamW: decay of the second moment") @DefaultValue("0.95") @Range(min = 0, max = 0.9999999) double beta2,
+    @Help("AdamW: added to the root of the second moment") @DefaultValue("1e-8") @Range(min = 0, exclusiveMin = true) double epsilon,
+    @Help("decay of weights, norms excepted") @DefaultValue("0.1") @Range(min = 0) double weightDecay,
+    @Help("largest gradient norm; 0: no clipping") @DefaultValue("1.0") @Range(min = 0) double clipNorm,
+    @Help("steps after which the causal selector routes in training too; -1: never") @DefaultValue("-1") @Range(min = -1) int fullSequenceWarmup,
+    @Help("evaluation during training") EvaluationConfig evaluation,
+    @Help("checkpoints") CheckpointConfig checkpoint,
+    @Help("reports to the metric sinks") LogConfig log) {}

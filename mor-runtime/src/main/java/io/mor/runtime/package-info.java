@@ -1,0 +1,2 @@
+/** Failures as the runtime reports them. */
+package io.mor.runtime;

@@ -1,0 +1,17 @@
+package io.mor.runtime.plugin;
+
+import io.mor.api.plugin.Extension;
+
+/**
+ * An extension and the plugin that brings it.
+ *
+ * @param extension what it is
+ * @param source where it is from
+ */
+public record FoundExtension(Extension extension, PluginSource source) {
+
+  /** "router 'expert-choice' of io.mor.router.expertchoice (/plugins/x.jar)". */
+  public String describe() {
+    return extension.kind().id() + " '" + extension.id() + "' of " + source;
+  }
+}

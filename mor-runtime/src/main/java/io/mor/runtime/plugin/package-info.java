@@ -1,0 +1,2 @@
+/** Finding plugins and building what they bring. */
+package io.mor.runtime.plugin;
