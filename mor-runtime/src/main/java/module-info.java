@@ -15,16 +15,15 @@ module io.mor.runtime {
 
   exports io.mor.runtime.builtin;
   exports io.mor.runtime.config;
-  exports io.mor.runtime.data;
   exports io.mor.runtime.conformance;
+  exports io.mor.runtime.data;
   exports io.mor.runtime.importer;
-  exports io.mor.runtime;
-  exports io.mor.runtime.config;
-  exports io.mor.runtime.plugin;
-  exports io.mor.runtime.safetensors;
   exports io.mor.runtime.memory;
   exports io.mor.runtime.model;
+  exports io.mor.runtime.plugin;
+  exports io.mor.runtime.safetensors;
   exports io.mor.runtime.tape;
+  exports io.mor.runtime;
 
   uses io.mor.api.plugin.MorPlugin;
 
