@@ -6,6 +6,8 @@ import io.mor.api.plugin.MorPlugin;
 import io.mor.runtime.data.ByteTokenizer;
 import io.mor.runtime.data.CharacterTokenizer;
 import io.mor.runtime.importer.Llama2cTokenizer;
+import io.mor.runtime.metrics.JsonLinesSink;
+import io.mor.runtime.metrics.TensorBoardSink;
 import java.util.List;
 
 /** The extensions that need no plugin jar. */
@@ -31,6 +33,14 @@ public final class BuiltinPlugin implements MorPlugin {
             "llama2c",
             Llama2cTokenizer.class,
             Llama2cTokenizer.Config.class,
-            "a tokenizer file of llama2.c, such as tok512.bin"));
+            "a tokenizer file of llama2.c, such as tok512.bin"),
+        new Extension(
+            ExtensionKind.METRIC_SINK, "jsonl", JsonLinesSink.class, JsonLinesSink.Config.class, "JSON lines in the run folder"),
+        new Extension(
+            ExtensionKind.METRIC_SINK,
+            "tensorboard",
+            TensorBoardSink.class,
+            TensorBoardSink.Config.class,
+            "TensorBoard event files in the run folder"));
   }
 }
