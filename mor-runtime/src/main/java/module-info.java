@@ -18,9 +18,8 @@ module io.mor.runtime {
   exports io.mor.runtime.conformance;
   exports io.mor.runtime.data;
   exports io.mor.runtime.importer;
-  exports io.mor.runtime.metrics;
-  exports io.mor.runtime.safetensors;
   exports io.mor.runtime.memory;
+  exports io.mor.runtime.metrics;
   exports io.mor.runtime.model;
   exports io.mor.runtime.plugin;
   exports io.mor.runtime.safetensors;
