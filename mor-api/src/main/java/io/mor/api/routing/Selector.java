@@ -17,7 +17,10 @@ import java.util.OptionalInt;
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public interface Selector extends Stateful {
 
-  /** 1 for the candidates that go on, 0 for the others: {@code [rows, 1]}, without gradient. By convention recursion 1 takes all. */
+  /**
+   * 1 for the candidates that go on, 0 for the others: {@code [rows, 1]}, without gradient. By convention recursion 1 takes all, and a router
+   * need not ask there.
+   */
   Tensor select(CallContext context, SelectionRequest request);
 
   /**

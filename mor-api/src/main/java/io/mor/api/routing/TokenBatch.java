@@ -3,8 +3,10 @@ package io.mor.api.routing;
 import io.mor.api.plugin.Stability;
 import io.mor.api.tensor.Extent;
 import io.mor.api.tensor.IntTensor;
+import io.mor.api.tensor.Ops;
 import java.util.List;
 import java.util.Objects;
+import java.util.stream.IntStream;
 
 /**
  * Which token each row of a call is. Rows are packed, without padding, sorted by recursion, then by sequence, then by position; in training
@@ -48,5 +50,31 @@ public record TokenBatch(
   /** Whether all rows are at one recursion. */
   public boolean isUniform() {
     return segments.size() == 1;
+  }
+
+  /**
+   * The rows of one segment as a batch at one recursion, for a router that decides recursion by recursion. The groups stay, with their
+   * sequence lengths; those of other segments are empty.
+   *
+   * @param segment one of {@link #segments}
+   */
+  public TokenBatch segment(Ops ops, RecursionSegment segment) {
+    if (isUniform()) {
+      return this;
+    }
+    int first = segment.firstRow();
+    Extent part = segment.extent();
+    IntTensor index = ops.ints(IntStream.range(first, first + part.bound()).toArray());
+    int[] clamped = IntStream.rangeClosed(0, rows()).map(row -> Math.clamp(row - first, 0, part.bound())).toArray();
+    return new TokenBatch(
+        part,
+        ops.gatherInts(sequence, index, part),
+        ops.gatherInts(position, index, part),
+        ops.gatherInts(recursion, index, part),
+        ops.gatherInts(entryRow, index, part),
+        ops.gatherInts(ops.ints(clamped), groupOffsets, Extent.exact(groups + 1)),
+        groups,
+        List.of(new RecursionSegment(segment.recursion(), 0, part)),
+        sequenceLengths);
   }
 }

@@ -1,0 +1,2 @@
+/** Routers without parameters: random and fixed depth. */
+package io.mor.router.baselines;

@@ -1,0 +1,2 @@
+/** Expert-choice routing and the causal selectors that go with it. */
+package io.mor.router.expertchoice;
