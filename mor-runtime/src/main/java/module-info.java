@@ -17,6 +17,7 @@ module io.mor.runtime {
   exports io.mor.runtime.config;
   exports io.mor.runtime.conformance;
   exports io.mor.runtime.data;
+  exports io.mor.runtime.flops;
   exports io.mor.runtime.importer;
   exports io.mor.runtime.memory;
   exports io.mor.runtime.metrics;
@@ -24,6 +25,7 @@ module io.mor.runtime {
   exports io.mor.runtime.plugin;
   exports io.mor.runtime.safetensors;
   exports io.mor.runtime.tape;
+  exports io.mor.runtime.train;
   exports io.mor.runtime;
 
   uses io.mor.api.plugin.MorPlugin;

@@ -37,7 +37,7 @@ class ExperimentConfigTest {
             ExtensionConfig.of("recursion-wise"),
             ExtensionConfig.of("auto"),
             ExtensionConfig.of("byte"),
-            new DataConfig(List.of(), List.of(), 0.05, "text", Path.of("runs/shards")),
+            new DataConfig(List.of(), List.of(), 0.05, DataConfig.ValidationUnit.CHARACTERS, "text", DataConfig.Sampling.RANDOM, Path.of("runs/shards")),
             new TrainingConfig(
                 1000,
                 8,
@@ -102,6 +102,8 @@ class ExperimentConfigTest {
         validation-paths: [b.txt]
         validation-fraction: 0.1
         json-field: body
+        validation-unit: tokens
+        sampling: sequential
         shards: out/shards
       training:
         steps: 50
@@ -145,7 +147,7 @@ class ExperimentConfigTest {
         ExtensionConfig.of("hybrid"),
         ExtensionConfig.of("auto"),
         ExtensionConfig.of("byte"),
-        new DataConfig(List.of("a.txt", "corpus.jar!/**/*.java"), List.of("b.txt"), 0.1, "body", Path.of("out/shards")),
+        new DataConfig(List.of("a.txt", "corpus.jar!/**/*.java"), List.of("b.txt"), 0.1, DataConfig.ValidationUnit.TOKENS, "body", DataConfig.Sampling.SEQUENTIAL, Path.of("out/shards")),
         new TrainingConfig(
             50,
             3,

@@ -1,0 +1,2 @@
+/** Training. */
+package io.mor.runtime.train;
