@@ -19,6 +19,7 @@ module io.mor.runtime {
   exports io.mor.runtime.data;
   exports io.mor.runtime.flops;
   exports io.mor.runtime.importer;
+  exports io.mor.runtime.experiment;
   exports io.mor.runtime.memory;
   exports io.mor.runtime.metrics;
   exports io.mor.runtime.model;

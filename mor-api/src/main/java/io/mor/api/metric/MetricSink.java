@@ -36,6 +36,7 @@ public interface MetricSink extends AutoCloseable {
    * @param name its name
    * @param folder its folder
    * @param config the resolved config, key path to value
+   * @param firstStep the step it begins or goes on with; what a sink holds of this run from that step on is from steps that were lost
    */
-  record Run(String name, Path folder, Map<String, String> config) {}
+  record Run(String name, Path folder, Map<String, String> config, long firstStep) {}
 }

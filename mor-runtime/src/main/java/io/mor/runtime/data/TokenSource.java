@@ -3,6 +3,7 @@ package io.mor.runtime.data;
 import io.mor.api.data.Corpus;
 import io.mor.api.data.Tokenizer;
 import java.io.IOException;
+import java.util.HexFormat;
 import java.util.Objects;
 
 /**
@@ -30,6 +31,12 @@ public record TokenSource(Corpus corpus, ValidationSplit validation, boolean end
       case ValidationSplit.Separate split -> fingerprint.add("separate").add(split.corpus().fingerprint());
     }
     return fingerprint.bytes();
+  }
+
+  /** A file name that is the same for the same tokens alone. */
+  public String name(Tokenizer tokenizer) throws IOException {
+    byte[] both = new Fingerprint().add(HexFormat.of().formatHex(fingerprint())).add(tokenizer.fingerprint()).bytes();
+    return HexFormat.of().formatHex(both, 0, 8);
   }
 
   static byte[] fingerprint(Tokenizer tokenizer) {

@@ -1,2 +1,2 @@
-/** Training. */
+/** Training: optimizer, schedules, steps, checkpoints. */
 package io.mor.runtime.train;

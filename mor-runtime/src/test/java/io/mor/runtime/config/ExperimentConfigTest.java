@@ -54,7 +54,7 @@ class ExperimentConfigTest {
                 new CheckpointConfig(500, List.of(), 2),
                 new LogConfig(10)),
             new GenerationConfig(256, 0.8, 0, 1.0, 0, List.of(), List.of()),
-            new MetricsConfig(List.of(ExtensionConfig.of("json-lines"), ExtensionConfig.of("tensorboard"))),
+            new MetricsConfig(List.of(ExtensionConfig.of("jsonl"), ExtensionConfig.of("tensorboard"))),
             List.of());
 
     assertEquals(expected, ExperimentConfig.builder().build());
@@ -129,7 +129,7 @@ class ExperimentConfigTest {
         stop-tokens: [0, 2]
         stop-texts: ["\\n\\n", "END"]
       metrics:
-        sinks: [json-lines]
+        sinks: [jsonl]
       plugins: [plugins]
       """;
 
@@ -164,7 +164,7 @@ class ExperimentConfigTest {
             new CheckpointConfig(9, List.of(4, 40), 5),
             new LogConfig(2)),
         new GenerationConfig(9, 0, 40, 0.9, 7, List.of(0, 2), List.of("\n\n", "END")),
-        new MetricsConfig(List.of(ExtensionConfig.of("json-lines"))),
+        new MetricsConfig(List.of(ExtensionConfig.of("jsonl"))),
         List.of(Path.of("plugins")));
   }
 
@@ -280,7 +280,7 @@ class ExperimentConfigTest {
     Map<String, String> flat = ExperimentConfig.builder().yaml(EVERYTHING).build(catalog).flat();
 
     assertEquals("0.016", flat.get("router.auxiliary-loss.coefficient"));
-    assertEquals("json-lines", flat.get("metrics.sinks[0].type"));
+    assertEquals("jsonl", flat.get("metrics.sinks[0].type"));
     assertEquals("0.5", flat.get("router.capacity[1]"));
   }
 

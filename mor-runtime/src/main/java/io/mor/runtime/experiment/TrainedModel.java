@@ -1,0 +1,147 @@
+package io.mor.runtime.experiment;
+
+import io.mor.api.backend.Backend;
+import io.mor.api.data.Tokenizer;
+import io.mor.runtime.MorException;
+import io.mor.runtime.config.ExperimentConfig;
+import io.mor.runtime.data.DataListener;
+import io.mor.runtime.data.SequentialRows;
+import io.mor.runtime.model.MorModel;
+import io.mor.runtime.model.Weights;
+import io.mor.runtime.plugin.ExtensionFactory;
+import io.mor.runtime.plugin.PluginCatalog;
+import io.mor.runtime.train.Checkpoint;
+import io.mor.runtime.train.TrainingState;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
+
+/** A trained or imported model, ready for evaluation and generation. Owns its weights and backend. One thread at a time. */
+public final class TrainedModel implements AutoCloseable {
+
+  private final List<AutoCloseable> owned = new ArrayList<>();
+  private final ExperimentConfig config;
+  private final RunFolder folder;
+  private final Checkpoint checkpoint;
+  private final Parts parts;
+  private Optional<Tokenizer> tokenizer = Optional.empty();
+  private Backend backend;
+  private MorModel model;
+  private Weights weights;
+
+  private TrainedModel(ExperimentConfig config, RunFolder folder, Checkpoint checkpoint, ExtensionFactory factory) {
+    this.config = config;
+    this.folder = folder;
+    this.checkpoint = checkpoint;
+    this.parts = new Parts(factory);
+    owned.add(factory);
+  }
+
+  static TrainedModel load(PluginCatalog catalog, Path path, UnaryOperator<ExperimentConfig> change, Consumer<String> notes) {
+    RunFolder folder = RunFolder.existing(path);
+    List<String> warnings = new ArrayList<>();
+    Checkpoint checkpoint =
+        folder
+            .latest(warnings)
+            .orElseThrow(() -> new MorException("run " + path + " has no checkpoint yet. Train it on with --resume " + path));
+    warnings.forEach(notes);
+    ExperimentConfig config = change.apply(ExperimentConfig.load(checkpoint.folder().resolve(Checkpoint.CONFIG))).resolve(catalog);
+    TrainedModel loaded = new TrainedModel(config, folder, checkpoint, new ExtensionFactory(catalog));
+    try {
+      loaded.assemble(notes);
+      return loaded;
+    } catch (RuntimeException | Error e) {
+      loaded.close();
+      throw e;
+    }
+  }
+
+  private void assemble(Consumer<String> notes) {
+    if (!config.tokenizer().type().equals("none")) {
+      Tokenizer made = parts.tokenizer(config.tokenizer());
+      owned.add(made);
+      tokenizer = Optional.of(made);
+    }
+    backend = parts.backend(config.backend(), notes);
+    owned.add(backend);
+    model = parts.model(config);
+    weights = new Weights(backend, model.statefulParts());
+    owned.add(weights);
+    checkpoint.loadInto(weights);
+  }
+
+  /** The resolved config. */
+  public ExperimentConfig config() {
+    return config;
+  }
+
+  /** Its run folder. */
+  public RunFolder folder() {
+    return folder;
+  }
+
+  /** Where its training stood. */
+  public TrainingState state() {
+    return checkpoint.state();
+  }
+
+  /** The tokenizer; empty for models that work on ids alone. */
+  public Optional<Tokenizer> tokenizer() {
+    return tokenizer;
+  }
+
+  /** The backend in use. */
+  public Backend backend() {
+    return backend;
+  }
+
+  /** The model. */
+  public MorModel model() {
+    return model;
+  }
+
+  /** Its weights. */
+  public Weights weights() {
+    return weights;
+  }
+
+  /** What reads its validation text; close it before the model. */
+  public ValidationText validation(Consumer<String> notes) {
+    Tokenizer known = tokenizer.orElseThrow(() -> new MorException("run " + folder.path() + " has no tokenizer, so there is no text to evaluate on"));
+    DataListener listener =
+        new DataListener() {
+          @Override
+          public void warning(String message) {
+            notes.accept(message);
+          }
+        };
+    return new ValidationText(TrainingData.open(config, known, listener));
+  }
+
+  /** Validation text of a run, cut into rows. */
+  public static final class ValidationText implements AutoCloseable {
+    private final TrainingData data;
+
+    private ValidationText(TrainingData data) {
+      this.data = data;
+    }
+
+    /** Rows of the model's context, in order. */
+    public SequentialRows rows() {
+      return data.validation();
+    }
+
+    @Override
+    public void close() {
+      data.close();
+    }
+  }
+
+  @Override
+  public void close() {
+    Models.closeAll(owned);
+  }
+}

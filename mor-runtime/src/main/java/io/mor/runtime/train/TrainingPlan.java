@@ -1,0 +1,31 @@
+package io.mor.runtime.train;
+
+import java.util.function.LongToDoubleFunction;
+
+/**
+ * What a training run does when.
+ *
+ * @param steps optimizer steps of the whole run
+ * @param accumulation micro-batches per step
+ * @param learningRate by step, from 0
+ * @param logEvery steps between reports; the last step always reports
+ * @param evaluateEvery steps between evaluations; 0 for at the end only
+ * @param checkpointEvery steps between checkpoints; 0 for at the end only
+ * @param checkpointsKept how many are kept; older ones are deleted
+ */
+public record TrainingPlan(
+    long steps,
+    int accumulation,
+    LongToDoubleFunction learningRate,
+    long logEvery,
+    long evaluateEvery,
+    long checkpointEvery,
+    int checkpointsKept) {
+
+  /** Checks the counts. */
+  public TrainingPlan {
+    if (steps < 1 || accumulation < 1 || logEvery < 1 || evaluateEvery < 0 || checkpointEvery < 0 || checkpointsKept < 1) {
+      throw new IllegalArgumentException("a training plan needs positive steps, accumulation, log interval and kept checkpoints");
+    }
+  }
+}
