@@ -29,7 +29,7 @@ class MetricSinksTest {
   @TempDir Path folder;
 
   private MetricSink.Run run() {
-    return new MetricSink.Run("test", folder, Map.of());
+    return new MetricSink.Run("test", folder, Map.of(), 0);
   }
 
   private void lines(long... steps) throws IOException {
@@ -172,7 +172,7 @@ class MetricSinksTest {
   @Test
   void aFolderThatCannotBeWrittenIsNamed() throws IOException {
     Path file = Files.writeString(folder.resolve("file"), "");
-    MetricSink.Run bad = new MetricSink.Run("test", file, Map.of());
+    MetricSink.Run bad = new MetricSink.Run("test", file, Map.of(), 0);
     for (MetricSink sink
         : List.of(new JsonLinesSink(new JsonLinesSink.Config("m")), new TensorBoardSink(new TensorBoardSink.Config("t")))) {
       assertTrue(assertThrows(IOException.class, () -> sink.begin(bad)).getMessage().contains(file.toString()));
