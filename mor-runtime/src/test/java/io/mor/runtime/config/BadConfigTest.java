@@ -47,7 +47,7 @@ class BadConfigTest {
         "router: expert-chioce                     | router: no router 'expert-chioce'; did you mean 'expert-choice'?; there are expert-choice, none, token-choice; looked in the plugins given by the host",
         "tokenizer: {type: bpe, file: x}           | tokenizer: no tokenizer 'bpe'; there are byte",
         "selector: {type: ema-cutoff, decay: 2}    | selector.decay is 2; it must be at least 0 and at most 1",
-        "metrics: {sinks: [{type: json-lines, a: 1}]} | unknown key 'a' in metrics.sinks[0]; it has none",
+        "metrics: {sinks: [{type: jsonl, a: 1}]} | unknown key 'a' in metrics.sinks[0]; it has none",
         "model: {hidden: 30, heads: 4}             | model.heads is 4; it must divide model.hidden, 30",
         "model: {hidden: 12, heads: 4}             | model.hidden over model.heads is 3; heads must have an even width",
         "model: {heads: 4, kv-heads: 3}            | model.kv-heads is 3; it must divide model.heads, 4",

@@ -46,7 +46,7 @@ public final class TestExtensions implements MorPlugin {
         new Extension(ExtensionKind.KV_CACHE, "recursion-wise", Cache.class, NoConfig.class, "a cache"),
         new Extension(ExtensionKind.KV_CACHE, "hybrid", Cache.class, NoConfig.class, "a cache"),
         new Extension(ExtensionKind.TOKENIZER, "byte", Bytes.class, NoConfig.class, "a tokenizer"),
-        new Extension(ExtensionKind.METRIC_SINK, "json-lines", Sink.class, NoConfig.class, "a sink"),
+        new Extension(ExtensionKind.METRIC_SINK, "jsonl", Sink.class, NoConfig.class, "a sink"),
         new Extension(ExtensionKind.METRIC_SINK, "tensorboard", Sink.class, NoConfig.class, "a sink"));
   }
 
