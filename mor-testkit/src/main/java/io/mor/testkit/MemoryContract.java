@@ -18,11 +18,6 @@ import org.junit.jupiter.api.function.Executable;
 /** Identity, memory and transfers. */
 public interface MemoryContract extends OnBench {
 
-  /** The message with which something is refused; an asserting wrapper refuses with an error. */
-  private static String refusal(Executable refused) {
-    return String.valueOf(assertThrows(Throwable.class, refused).getMessage());
-  }
-
   @Test
   default void theBackendSaysWhatItIs() {
     assertFalse(backend().description().isBlank());
@@ -89,9 +84,9 @@ public interface MemoryContract extends OnBench {
   default void writingTheWrongNumberOfValuesIsRefused() {
     Tensor tensor = backend().allocate(2, 3);
     IntTensor ints = backend().allocateInts(2);
-    refusal(() -> backend().write(tensor, new double[5]));
-    refusal(() -> backend().write(tensor, new float[7]));
-    refusal(() -> backend().write(ints, new int[3]));
+    assertThrows(RuntimeException.class, () -> backend().write(tensor, new double[5]));
+    assertThrows(RuntimeException.class, () -> backend().write(tensor, new float[7]));
+    assertThrows(RuntimeException.class, () -> backend().write(ints, new int[3]));
   }
 
   @Test
@@ -146,7 +141,8 @@ public interface MemoryContract extends OnBench {
             () -> backend().view(ints, 2, 3),
             () -> backend().view(ints, -1, 2),
             () -> backend().view(innerInts, 1, 2))) {
-      assertFalse(refusal(view).isBlank());
+      RuntimeException refusal = assertThrows(RuntimeException.class, view);
+      assertNotNull(refusal.getMessage());
     }
   }
 
@@ -169,7 +165,8 @@ public interface MemoryContract extends OnBench {
             () -> backend().view(tensor, 0, Extent.exact(1), 2),
             () -> backend().fill(view, 1),
             () -> backend().release(tensor))) {
-      assertTrue(refusal(use).contains("released"), "the message says so: " + refusal(use));
+      RuntimeException refusal = assertThrows(RuntimeException.class, use);
+      assertTrue(String.valueOf(refusal.getMessage()).contains("released"), "the message says so: " + refusal.getMessage());
     }
   }
 
@@ -190,7 +187,8 @@ public interface MemoryContract extends OnBench {
             () -> backend().copy(counted, counted),
             () -> backend().view(ints, 0, 1),
             () -> backend().release(ints))) {
-      assertTrue(refusal(use).contains("released"), "the message says so: " + refusal(use));
+      RuntimeException refusal = assertThrows(RuntimeException.class, use);
+      assertTrue(String.valueOf(refusal.getMessage()).contains("released"), "the message says so: " + refusal.getMessage());
     }
   }
 
@@ -200,8 +198,8 @@ public interface MemoryContract extends OnBench {
     IntTensor ints = backend().allocateInts(2);
     Tensor view = backend().view(tensor, 0, Extent.exact(2), 2);
     IntTensor intView = backend().view(ints, 0, 2);
-    refusal(() -> backend().release(view));
-    refusal(() -> backend().release(intView));
+    assertThrows(RuntimeException.class, () -> backend().release(view));
+    assertThrows(RuntimeException.class, () -> backend().release(intView));
     backend().fill(tensor, 3);
     assertArrayEquals(new double[] {3, 3, 3, 3}, backend().readDoubles(view));
   }

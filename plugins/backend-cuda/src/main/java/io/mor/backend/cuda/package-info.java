@@ -1,0 +1,2 @@
+/** The backend for NVIDIA GPUs. */
+package io.mor.backend.cuda;

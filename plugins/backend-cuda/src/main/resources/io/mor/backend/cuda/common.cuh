@@ -1,0 +1,143 @@
+// What every kernel file of this backend shares: counted extents, reductions in a fixed order, ranks of scores.
+//
+// Conventions. A tensor is a pointer to its first element and is contiguous row-major. An extent is (bound, count): count is null when the
+// bound is exact, else count[0] is the number of rows, read here and never on the host. Every kernel is launched by the bound. No kernel uses
+// floating-point atomics, and how a sum is split depends on columns and bounds only, so the same inputs give the same bits.
+#pragma once
+
+typedef long long i64;
+typedef unsigned long long u64;
+typedef unsigned int u32;
+
+#define WARP 32
+#define FULL_MASK 0xffffffffu
+#define INFINITE __int_as_float(0x7f800000)
+#define NOT_A_NUMBER __int_as_float(0x7fffffff)
+
+__device__ __forceinline__ int rowsOf(int bound, const int* count) {
+  if (count == nullptr) {
+    return bound;
+  }
+  int rows = *count;
+  return rows < bound ? rows : bound;
+}
+
+__device__ __forceinline__ i64 threadIndex() {
+  return (i64)blockIdx.x * blockDim.x + threadIdx.x;
+}
+
+__device__ __forceinline__ i64 threadStride() {
+  return (i64)gridDim.x * blockDim.x;
+}
+
+// Row and column of a flat index; the 32-bit division is several times cheaper than the 64-bit one.
+__device__ __forceinline__ void split(i64 index, int columns, int& row, int& column) {
+  if (index <= 0xffffffffLL) {
+    u32 r = (u32)index / (u32)columns;
+    row = (int)r;
+    column = (int)((u32)index - r * (u32)columns);
+  } else {
+    i64 r = index / columns;
+    row = (int)r;
+    column = (int)(index - r * columns);
+  }
+}
+
+__device__ __forceinline__ void put(float* out, i64 index, float value, int accumulate) {
+  out[index] = accumulate ? out[index] + value : value;
+}
+
+struct Sum {
+  static __device__ __forceinline__ float identity() { return 0.0f; }
+  static __device__ __forceinline__ float of(float a, float b) { return a + b; }
+};
+
+struct Maximum {
+  static __device__ __forceinline__ float identity() { return -INFINITE; }
+  static __device__ __forceinline__ float of(float a, float b) { return fmaxf(a, b); }
+};
+
+// One value per thread of a team of TEAM neighbouring threads to one value in all of them; a team is a warp or the whole block. The
+// pairing of the butterfly is fixed.
+template <int TEAM, class Operation>
+__device__ __forceinline__ float reduceTeam(float value) {
+#pragma unroll
+  for (int distance = WARP / 2; distance > 0; distance /= 2) {
+    value = Operation::of(value, __shfl_xor_sync(FULL_MASK, value, distance));
+  }
+  if (TEAM > WARP) {
+    __shared__ float partial[WARP];
+    __syncthreads(); // the array may still be read by the call before
+    if (threadIdx.x % WARP == 0) {
+      partial[threadIdx.x / WARP] = value;
+    }
+    __syncthreads();
+    value = threadIdx.x % WARP < TEAM / WARP ? partial[threadIdx.x % WARP] : Operation::identity();
+#pragma unroll
+    for (int distance = WARP / 2; distance > 0; distance /= 2) {
+      value = Operation::of(value, __shfl_xor_sync(FULL_MASK, value, distance));
+    }
+  }
+  return value;
+}
+
+// A score as an integer that orders as ranks do: NaN below everything, both zeros alike.
+__device__ __forceinline__ u32 rankOf(float score) {
+  if (score != score) {
+    return 0;
+  }
+  u32 bits = score == 0.0f ? 0u : __float_as_uint(score);
+  return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+}
+
+// The first of positions[from .. to), ascending, that is greater than the given one; to if none is.
+__device__ __forceinline__ int firstAfter(const int* positions, int from, int to, i64 position) {
+  while (from < to) {
+    int middle = from + (to - from) / 2;
+    if ((i64)positions[middle] <= position) {
+      from = middle + 1;
+    } else {
+      to = middle;
+    }
+  }
+  return from;
+}
+
+// Inclusive prefix sum over the block's threads; scratch has one int per warp. Returns the block's total through total.
+__device__ __forceinline__ int scanBlock(int value, int* scratch, int& total) {
+  int lane = threadIdx.x % WARP;
+  int warp = threadIdx.x / WARP;
+#pragma unroll
+  for (int distance = 1; distance < WARP; distance *= 2) {
+    int below = __shfl_up_sync(FULL_MASK, value, distance);
+    if (lane >= distance) {
+      value += below;
+    }
+  }
+  __syncthreads();
+  if (lane == WARP - 1) {
+    scratch[warp] = value;
+  }
+  __syncthreads();
+  int before = 0;
+  total = 0;
+  for (int w = 0; w < blockDim.x / WARP; w++) {
+    if (w < warp) {
+      before += scratch[w];
+    }
+    total += scratch[w];
+  }
+  return value + before;
+}
+
+// Kernels that give every row to a team exist twice: a warp per row for narrow rows, a block per row for wide ones.
+#define BLOCK_TEAM 256
+#define ROW_KERNEL(name, parameters, arguments)                                                     \
+  extern "C" __global__ void __launch_bounds__(256) name##Warp parameters { name<WARP> arguments; } \
+  extern "C" __global__ void __launch_bounds__(256) name##Block parameters { name<BLOCK_TEAM> arguments; }
+
+#define FOR_EACH_ROW_OF_TEAM(row, rows)                                                                          \
+  for (i64 row = (i64)blockIdx.x * (blockDim.x / TEAM) + threadIdx.x / TEAM; row < (rows);                       \
+       row += (i64)gridDim.x * (blockDim.x / TEAM))
+
+#define LANE (threadIdx.x % TEAM)
