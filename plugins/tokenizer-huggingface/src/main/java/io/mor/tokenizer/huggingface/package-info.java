@@ -1,0 +1,2 @@
+/** Tokenizers of the Hugging Face format. */
+package io.mor.tokenizer.huggingface;
