@@ -18,6 +18,11 @@ import org.junit.jupiter.api.function.Executable;
 /** Identity, memory and transfers. */
 public interface MemoryContract extends OnBench {
 
+  /** The message with which something is refused; an asserting wrapper refuses with an error. */
+  private static String refusal(Executable refused) {
+    return String.valueOf(assertThrows(Throwable.class, refused).getMessage());
+  }
+
   @Test
   default void theBackendSaysWhatItIs() {
     assertFalse(backend().description().isBlank());
@@ -84,9 +89,9 @@ public interface MemoryContract extends OnBench {
   default void writingTheWrongNumberOfValuesIsRefused() {
     Tensor tensor = backend().allocate(2, 3);
     IntTensor ints = backend().allocateInts(2);
-    assertThrows(RuntimeException.class, () -> backend().write(tensor, new double[5]));
-    assertThrows(RuntimeException.class, () -> backend().write(tensor, new float[7]));
-    assertThrows(RuntimeException.class, () -> backend().write(ints, new int[3]));
+    refusal(() -> backend().write(tensor, new double[5]));
+    refusal(() -> backend().write(tensor, new float[7]));
+    refusal(() -> backend().write(ints, new int[3]));
   }
 
   @Test
@@ -141,8 +146,7 @@ public interface MemoryContract extends OnBench {
             () -> backend().view(ints, 2, 3),
             () -> backend().view(ints, -1, 2),
             () -> backend().view(innerInts, 1, 2))) {
-      RuntimeException refusal = assertThrows(RuntimeException.class, view);
-      assertNotNull(refusal.getMessage());
+      assertFalse(refusal(view).isBlank());
     }
   }
 
@@ -165,8 +169,7 @@ public interface MemoryContract extends OnBench {
             () -> backend().view(tensor, 0, Extent.exact(1), 2),
             () -> backend().fill(view, 1),
             () -> backend().release(tensor))) {
-      RuntimeException refusal = assertThrows(RuntimeException.class, use);
-      assertTrue(String.valueOf(refusal.getMessage()).contains("released"), "the message says so: " + refusal.getMessage());
+      assertTrue(refusal(use).contains("released"), "the message says so: " + refusal(use));
     }
   }
 
@@ -187,8 +190,7 @@ public interface MemoryContract extends OnBench {
             () -> backend().copy(counted, counted),
             () -> backend().view(ints, 0, 1),
             () -> backend().release(ints))) {
-      RuntimeException refusal = assertThrows(RuntimeException.class, use);
-      assertTrue(String.valueOf(refusal.getMessage()).contains("released"), "the message says so: " + refusal.getMessage());
+      assertTrue(refusal(use).contains("released"), "the message says so: " + refusal(use));
     }
   }
 
@@ -198,8 +200,8 @@ public interface MemoryContract extends OnBench {
     IntTensor ints = backend().allocateInts(2);
     Tensor view = backend().view(tensor, 0, Extent.exact(2), 2);
     IntTensor intView = backend().view(ints, 0, 2);
-    assertThrows(RuntimeException.class, () -> backend().release(view));
-    assertThrows(RuntimeException.class, () -> backend().release(intView));
+    refusal(() -> backend().release(view));
+    refusal(() -> backend().release(intView));
     backend().fill(tensor, 3);
     assertArrayEquals(new double[] {3, 3, 3, 3}, backend().readDoubles(view));
   }
