@@ -4,7 +4,7 @@ import io.mor.api.plugin.Range;
 import java.math.BigDecimal;
 
 /** What a {@link Range} means. */
-final class Ranges {
+public final class Ranges {
 
   private Ranges() {}
 
@@ -13,7 +13,7 @@ final class Ranges {
   }
 
   /** "at least 1", "more than 0 and at most 1". */
-  static String describe(Range range) {
+  public static String describe(Range range) {
     boolean bottom = range.min() != Double.NEGATIVE_INFINITY;
     boolean top = range.max() != Double.POSITIVE_INFINITY;
     String low = (range.exclusiveMin() ? "more than " : "at least ") + number(range.min());

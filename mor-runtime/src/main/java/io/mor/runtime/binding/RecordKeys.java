@@ -8,12 +8,12 @@ import java.util.List;
 import java.util.Optional;
 
 /** The keys of a record. */
-final class RecordKeys {
+public final class RecordKeys {
 
   private RecordKeys() {}
 
   /** Its keys in order, those of inlined records among them, other keys left out. */
-  static List<String> of(Class<? extends Record> type) {
+  public static List<String> of(Class<? extends Record> type) {
     List<String> keys = new ArrayList<>();
     for (RecordComponent component : type.getRecordComponents()) {
       if (component.isAnnotationPresent(Inline.class)) {
@@ -26,12 +26,12 @@ final class RecordKeys {
   }
 
   /** Whether it takes any key. */
-  static boolean takesOtherKeys(Class<? extends Record> type) {
+  public static boolean takesOtherKeys(Class<? extends Record> type) {
     return Arrays.stream(type.getRecordComponents()).anyMatch(component -> component.isAnnotationPresent(OtherKeys.class));
   }
 
   /** The default of a component: its own, else that of its type. */
-  static Optional<ConfigNode> defaultValue(RecordComponent component) {
+  public static Optional<ConfigNode> defaultValue(RecordComponent component) {
     DefaultValue own = component.getAnnotation(DefaultValue.class);
     DefaultValue annotation = own != null ? own : component.getType().getAnnotation(DefaultValue.class);
     if (annotation == null) {

@@ -17,13 +17,14 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** The types that a config value may have. */
-final class ValueTypes {
+public final class ValueTypes {
 
   private static final Pattern DURATION = Pattern.compile("(\\d+)\\s*(ms|s|m|h)");
 
   private ValueTypes() {}
 
-  static Class<?> raw(Type type) {
+  /** The class of a type. */
+  public static Class<?> raw(Type type) {
     return switch (type) {
       case Class<?> plain -> plain;
       case ParameterizedType parameterized -> (Class<?>) parameterized.getRawType();
@@ -31,7 +32,8 @@ final class ValueTypes {
     };
   }
 
-  static Type argument(Type type, int index) {
+  /** What a parameterised type holds. */
+  public static Type argument(Type type, int index) {
     if (type instanceof ParameterizedType parameterized) {
       return parameterized.getActualTypeArguments()[index];
     }
@@ -39,7 +41,7 @@ final class ValueTypes {
   }
 
   /** The empty value of an optional type; empty if the type is no optional one. */
-  static Optional<?> emptyOptional(Class<?> type) {
+  public static Optional<?> emptyOptional(Class<?> type) {
     if (type == Optional.class) {
       return Optional.of(Optional.empty());
     }
@@ -109,7 +111,8 @@ final class ValueTypes {
     return Arrays.stream(type.getEnumConstants()).filter(constant -> Names.kebabCase((Enum<?>) constant).equals(text)).findFirst();
   }
 
-  static List<String> constants(Class<?> type) {
+  /** The constants of an enum as configs spell them. */
+  public static List<String> constants(Class<?> type) {
     return Arrays.stream(type.getEnumConstants()).map(constant -> Names.kebabCase((Enum<?>) constant)).toList();
   }
 

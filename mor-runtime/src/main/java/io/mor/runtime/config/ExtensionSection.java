@@ -3,6 +3,7 @@ package io.mor.runtime.config;
 import io.mor.api.plugin.ExtensionKind;
 import io.mor.runtime.binding.ConfigNode;
 import io.mor.runtime.binding.TreePath;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -27,6 +28,11 @@ enum ExtensionSection {
     this.kind = kind;
     this.reserved = reserved;
     this.section = section;
+  }
+
+  /** The section at a path, if there is one. */
+  static Optional<ExtensionSection> at(String path) {
+    return Arrays.stream(values()).filter(section -> section.path.equals(path)).findFirst();
   }
 
   String path() {

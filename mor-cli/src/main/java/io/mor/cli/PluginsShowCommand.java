@@ -1,0 +1,74 @@
+package io.mor.cli;
+
+import io.mor.runtime.UsageException;
+import io.mor.runtime.config.ConfigKey;
+import io.mor.runtime.plugin.FoundExtension;
+import io.mor.runtime.plugin.PluginCatalog;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Parameters;
+
+/** {@code mor plugins show ID}. */
+@Command(name = "show", description = "Explain an extension and print an example of its section in a config.")
+final class PluginsShowCommand implements Callable<Integer> {
+
+  private final Console console;
+
+  @Parameters(paramLabel = "ID", description = "Id of the extension, for example expert-choice.")
+  private String id;
+
+  @Mixin private PluginOptions plugins;
+
+  PluginsShowCommand(Console console) {
+    this.console = console;
+  }
+
+  @Override
+  public Integer call() {
+    try (PluginCatalog catalog = plugins.discover()) {
+      List<FoundExtension> found = catalog.extensions().stream().filter(extension -> extension.extension().id().equals(id)).toList();
+      if (found.isEmpty()) {
+        List<String> ids = catalog.extensions().stream().map(extension -> extension.extension().id()).distinct().toList();
+        throw new UsageException(
+            "no extension '" + id + "'; there are " + String.join(", ", ids) + "; looked in " + String.join(", ", catalog.searched()));
+      }
+      found.forEach(this::print);
+    }
+    return ExitCode.SUCCESS;
+  }
+
+  private void print(FoundExtension found) {
+    console.out().println(found.extension().kind().id() + " '" + id + "': " + found.extension().help());
+    console.out().println("from " + found.source());
+    console.out().println("implemented by " + found.extension().implementation().getName());
+    console.out().println();
+    PluginsCommand.printKeys(console, found, "  ");
+    console.out().println();
+    console.out().println("In a config:");
+    console.out().println();
+    example(found).forEach(line -> console.out().println("  " + line));
+    console.out().println();
+  }
+
+  private List<String> example(FoundExtension found) {
+    String options =
+        ConfigKey.of(found.extension().config()).stream()
+            .filter(key -> key.defaultValue().isPresent() && !key.path().contains("."))
+            .limit(2)
+            .map(key -> ", " + key.path() + ": " + quoted(key.defaultValue().get()))
+            .collect(Collectors.joining());
+    String mapping = "{type: " + id + options + "}";
+    return switch (found.extension().kind()) {
+      case RECURSION_BLOCK -> List.of("model:", "  block: " + mapping);
+      case METRIC_SINK -> List.of("metrics:", "  sinks: [" + mapping + "]");
+      case ROUTER, SELECTOR, KV_CACHE, BACKEND, TOKENIZER -> List.of(found.extension().kind().id() + ": " + mapping);
+    };
+  }
+
+  private static String quoted(String value) {
+    return value.isEmpty() ? "\"\"" : value;
+  }
+}
