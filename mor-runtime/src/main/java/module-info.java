@@ -13,11 +13,13 @@ module io.mor.runtime {
   requires tools.jackson.databind;
   requires tools.jackson.dataformat.yaml;
 
+  exports io.mor.runtime;
   exports io.mor.runtime.builtin;
   exports io.mor.runtime.config;
   exports io.mor.runtime.conformance;
   exports io.mor.runtime.data;
   exports io.mor.runtime.flops;
+  exports io.mor.runtime.generate;
   exports io.mor.runtime.importer;
   exports io.mor.runtime.experiment;
   exports io.mor.runtime.memory;
@@ -27,7 +29,6 @@ module io.mor.runtime {
   exports io.mor.runtime.safetensors;
   exports io.mor.runtime.tape;
   exports io.mor.runtime.train;
-  exports io.mor.runtime;
 
   uses io.mor.api.plugin.MorPlugin;
 
