@@ -16,7 +16,7 @@ enum ExtensionSection {
   SELECTOR("selector", ExtensionKind.SELECTOR, List.of("default"), ExperimentConfig::selector),
   KV_CACHE("kv-cache", ExtensionKind.KV_CACHE, List.of(), ExperimentConfig::kvCache),
   BACKEND("backend", ExtensionKind.BACKEND, List.of("auto"), ExperimentConfig::backend),
-  TOKENIZER("tokenizer", ExtensionKind.TOKENIZER, List.of(), ExperimentConfig::tokenizer);
+  TOKENIZER("tokenizer", ExtensionKind.TOKENIZER, List.of("none"), ExperimentConfig::tokenizer);
 
   private final String path;
   private final ExtensionKind kind;

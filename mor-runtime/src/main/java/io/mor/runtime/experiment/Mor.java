@@ -11,6 +11,7 @@ import io.mor.runtime.plugin.PluginCatalog;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 
@@ -71,6 +72,17 @@ public final class Mor implements AutoCloseable {
    */
   public TrainedModel load(Path run, UnaryOperator<ExperimentConfig> change, Consumer<String> notes) {
     return TrainedModel.load(catalog, run, change, notes);
+  }
+
+  /**
+   * Makes a run folder of a llama2.c model.
+   *
+   * @param model a version 0 file; a negative vocabulary size in it means that the head is not tied
+   * @param tokenizer its tokenizer file, copied into the run; empty for a model that works on ids alone
+   * @param out the run folder, which must not be one yet
+   */
+  public RunFolder importLlama2c(Path model, Optional<Path> tokenizer, Path out) {
+    return LlamaImport.run(catalog, model, tokenizer, out);
   }
 
   /**

@@ -48,7 +48,8 @@ public final class TrainedModel implements AutoCloseable {
             .latest(warnings)
             .orElseThrow(() -> new MorException("run " + path + " has no checkpoint yet. Train it on with --resume " + path));
     warnings.forEach(notes);
-    ExperimentConfig config = change.apply(ExperimentConfig.load(checkpoint.folder().resolve(Checkpoint.CONFIG))).resolve(catalog);
+    ExperimentConfig saved = ExperimentConfig.load(checkpoint.folder().resolve(Checkpoint.CONFIG));
+    ExperimentConfig config = LlamaImport.inRun(change.apply(saved), path).resolve(catalog);
     TrainedModel loaded = new TrainedModel(config, folder, checkpoint, new ExtensionFactory(catalog));
     try {
       loaded.assemble(notes);
