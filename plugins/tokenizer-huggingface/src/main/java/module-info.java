@@ -1,14 +1,13 @@
 /**
  * The tokenizer {@code huggingface}: any {@code tokenizer.json}, through the native library of DJL's tokenizers, without a network.
  *
- * <p>Exports its one package so that the runtime can make its classes; opens nothing. The native library needs {@code
- * --enable-native-access=ai.djl.tokenizers}. Found as a {@link io.mor.api.plugin.MorPlugin}.
+ * <p>Exports its one package so that the runtime can make its classes; opens nothing. Needs native access for itself, which
+ * loads the library, and for {@code ai.djl.tokenizers}, whose methods it binds. Found as a {@link io.mor.api.plugin.MorPlugin}.
  */
 module io.mor.tokenizer.huggingface {
   requires io.mor.api;
   requires ai.djl.tokenizers;
   requires com.google.gson;
-  requires org.slf4j; // DJL has no descriptor, so nothing else would put its logging into the module graph
 
   exports io.mor.tokenizer.huggingface;
 

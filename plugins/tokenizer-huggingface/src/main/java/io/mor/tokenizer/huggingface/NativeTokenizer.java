@@ -1,6 +1,5 @@
 package io.mor.tokenizer.huggingface;
 
-import ai.djl.huggingface.tokenizers.jni.LibUtils;
 import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
@@ -13,49 +12,31 @@ import java.util.concurrent.locks.ReentrantReadWriteLock;
  */
 final class NativeTokenizer implements AutoCloseable {
 
-  private static final String OFFLINE = "ai.djl.offline";
-
   private final ReadWriteLock lock = new ReentrantReadWriteLock();
+  private final TokenizersLibrary library;
   private final long handle;
   private boolean closed;
 
-  /** @throws RuntimeException of the library, if the JSON is not a tokenizer */
-  NativeTokenizer(String json) {
-    load();
-    handle = TokenizersLibrary.LIB.createTokenizerFromString(json);
-  }
-
   /**
-   * The library is in DJL's jar; on a machine with a GPU DJL would rather download another, unless it is told to stay offline. It looks for
-   * resources with the class loader of the thread, which need not see a plugin's libraries.
+   * A tokenizer.
+   *
+   * @throws RuntimeException of the library, if the JSON is not a tokenizer
+   * @throws LinkageError if the library cannot be loaded
    */
-  private static synchronized void load() {
-    Thread thread = Thread.currentThread();
-    ClassLoader loader = thread.getContextClassLoader();
-    String offline = System.getProperty(OFFLINE);
-    thread.setContextClassLoader(LibUtils.class.getClassLoader());
-    System.setProperty(OFFLINE, "true");
-    try {
-      LibUtils.checkStatus();
-    } finally {
-      thread.setContextClassLoader(loader);
-      if (offline == null) {
-        System.clearProperty(OFFLINE);
-      } else {
-        System.setProperty(OFFLINE, offline);
-      }
-    }
+  NativeTokenizer(String json) {
+    library = NativeLibrary.get();
+    handle = library.createTokenizerFromString(json);
   }
 
   long[] encode(String text, boolean addSpecialTokens) {
     lock.readLock().lock();
     try {
       requireOpen();
-      long encoding = TokenizersLibrary.LIB.encode(handle, text, addSpecialTokens);
+      long encoding = library.encode(handle, text, addSpecialTokens);
       try {
-        return TokenizersLibrary.LIB.getTokenIds(encoding);
+        return library.getTokenIds(encoding);
       } finally {
-        TokenizersLibrary.LIB.deleteEncoding(encoding);
+        library.deleteEncoding(encoding);
       }
     } finally {
       lock.readLock().unlock();
@@ -66,7 +47,7 @@ final class NativeTokenizer implements AutoCloseable {
     lock.readLock().lock();
     try {
       requireOpen();
-      return TokenizersLibrary.LIB.decode(handle, ids, true);
+      return library.decode(handle, ids, true);
     } finally {
       lock.readLock().unlock();
     }
@@ -74,8 +55,8 @@ final class NativeTokenizer implements AutoCloseable {
 
   /** Texts are never cut or filled up, whatever the file says. */
   void keepLengths() {
-    TokenizersLibrary.LIB.disableTruncation(handle);
-    TokenizersLibrary.LIB.disablePadding(handle);
+    library.disableTruncation(handle);
+    library.disablePadding(handle);
   }
 
   private void requireOpen() {
@@ -90,7 +71,7 @@ final class NativeTokenizer implements AutoCloseable {
     try {
       if (!closed) {
         closed = true;
-        TokenizersLibrary.LIB.deleteTokenizer(handle);
+        library.deleteTokenizer(handle);
       }
     } finally {
       lock.writeLock().unlock();

@@ -5,11 +5,15 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.net.URL;
+import java.net.URLClassLoader;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
 import org.junit.jupiter.api.Test;
@@ -112,9 +116,20 @@ class HuggingFaceTokenizerTest {
   }
 
   @Test
-  void loadingLeavesTheSystemPropertiesAlone() {
-    assertEquals(null, System.getProperty("ai.djl.offline"));
+  void aSecondClassLoaderLoadsTheLibraryAgain() throws Exception {
     open(byteLevel(), "").close();
-    assertEquals(null, System.getProperty("ai.djl.offline"));
+    List<URL> urls = new ArrayList<>();
+    for (String entry : System.getProperty("java.class.path").split(File.pathSeparator)) {
+      urls.add(Path.of(entry).toUri().toURL());
+    }
+    try (URLClassLoader loader = new URLClassLoader(urls.toArray(URL[]::new), ClassLoader.getPlatformClassLoader())) {
+      Class<?> config = loader.loadClass(HuggingFaceConfig.class.getName());
+      Class<?> tokenizer = loader.loadClass(HuggingFaceTokenizer.class.getName());
+      Object made =
+          tokenizer.getConstructor(config).newInstance(config.getConstructor(String.class,
+              String.class).newInstance(byteLevel().toString(), ""));
+      assertArrayEquals(new int[] {259}, (int[]) tokenizer.getMethod("encode", String.class).invoke(made, "hello"));
+      tokenizer.getMethod("close").invoke(made);
+    }
   }
 }
