@@ -743,7 +743,8 @@ public final class CpuBackend implements Backend {
   @Override
   public void attention(
       Tensor out, Tensor logSumExp, Tensor queries, Tensor keys, Tensor values, AttentionRanges ranges, AttentionShape shape) {
-    attentionOf(queries, keys, values, ranges, shape, rows(out)).forward(written(out), written(logSumExp));
+    AttentionInput input = attentionInput(queries, keys, values, ranges, shape, rows(out));
+    new AttentionForward(input, workers, memory, written(out), written(logSumExp)).run();
   }
 
   @Override
@@ -759,13 +760,16 @@ public final class CpuBackend implements Backend {
       Tensor dout,
       AttentionRanges ranges,
       AttentionShape shape) {
-    attentionOf(queries, keys, values, ranges, shape, rows(dqueries))
-        .backward(written(dqueries), written(dkeys), written(dvalues), of(out), of(logSumExp), of(dout));
+    AttentionInput input = attentionInput(queries, keys, values, ranges, shape, rows(dqueries));
+    AttentionBackward.Gradients gradients =
+        new AttentionBackward.Gradients(written(dqueries), written(dkeys), written(dvalues), of(out), of(logSumExp), of(dout));
+    new AttentionBackward(input, workers, memory, gradients).run();
   }
 
-  private Attention attentionOf(Tensor queries, Tensor keys, Tensor values, AttentionRanges ranges, AttentionShape shape, int rows) {
-    return new Attention(
-        workers, shape, of(queries), of(keys), of(values), of(ranges.start()), of(ranges.end()), ranges.entryRows().map(this::of), rows);
+  private AttentionInput attentionInput(
+      Tensor queries, Tensor keys, Tensor values, AttentionRanges ranges, AttentionShape shape, int rows) {
+    return new AttentionInput(
+        shape, of(queries), of(keys), of(values), of(ranges.start()), of(ranges.end()), ranges.entryRows().map(this::of), rows);
   }
 
   @Override

@@ -129,7 +129,7 @@ final class PackedPanels {
   }
 
   /** A panel whose columns lie {@code stride} apart, each with its values of k side by side. */
-  private static void packTransposed(float[] b, int bo, int stride, int width, int length, float[] out, int target) {
+  static void packTransposed(float[] b, int bo, int stride, int width, int length, float[] out, int target) {
     int column = 0;
     for (; column + 8 <= width; column += 8) {
       packEightColumns(b, bo + column * stride, stride, length, out, target + column);

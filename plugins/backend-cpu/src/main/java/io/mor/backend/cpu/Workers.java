@@ -50,7 +50,12 @@ final class Workers implements AutoCloseable {
 
   /** Runs all parts and returns when they are done; an exception of a part is thrown here. */
   void run(int parts, Part part) {
-    if (parts <= 1 || threads == 1) {
+    run(false, parts, part);
+  }
+
+  /** As {@link #run(int, Part)}, on the caller's thread alone if the whole job {@code isSmall}. */
+  void run(boolean isSmall, int parts, Part part) {
+    if (isSmall || parts <= 1 || threads == 1) {
       for (int i = 0; i < parts; i++) {
         part.run(0, i);
       }

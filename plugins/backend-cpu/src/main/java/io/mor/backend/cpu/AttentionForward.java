@@ -1,0 +1,289 @@
+package io.mor.backend.cpu;
+
+import static io.mor.backend.cpu.AttentionLoops.QUERIES;
+
+import io.mor.api.tensor.AttentionShape;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * Attention of query rows over ranges of entries (spec 4): all scores of a row, their softmax, the mixture of the values.
+ *
+ * <p>Rows of a group (a sequence in training or prefill) go in tiles of {@link AttentionLoops#QUERIES} over keys that are packed once; a row
+ * alone (decoding) reads keys and values where they are. A row's result depends on its own entries only and has the same bits either way,
+ * whether entries are neighbouring rows or come through a table.
+ */
+final class AttentionForward {
+
+  private static final int ROWS_PER_PART = 16;
+  private static final double SMALL = 2e5; // operations that are not worth a second thread
+
+  private final AttentionInput in;
+  private final AttentionShape shape;
+  private final int headDim;
+  private final float scale;
+  private final Workers workers;
+  private final Memory memory;
+  private final CpuTensor out;
+  private final CpuTensor logSumExp;
+
+  AttentionForward(AttentionInput in, Workers workers, Memory memory, CpuTensor out, CpuTensor logSumExp) {
+    this.in = in;
+    this.shape = in.shape();
+    this.headDim = shape.headDim();
+    this.scale = in.scale();
+    this.workers = workers;
+    this.memory = memory;
+    this.out = out;
+    this.logSumExp = logSumExp;
+  }
+
+  /** Some rows of a group, one head; {@code packed} tells where the group's keys are, empty rows of it if it is alone. */
+  private record Task(AttentionInput.Group group, int packedAt, int valuesAt, int firstRow, int endRow, int head) {
+
+    boolean isAlone() {
+      return packedAt < 0;
+    }
+  }
+
+  /** Scratch memory of a thread. */
+  private static final class Scratch {
+
+    private final float[] scores;
+    private final float[] partial = new float[Vectors.LANES / 2 * QUERIES * Vectors.LANES];
+    private final float[] unused; // results of the rows that fill up a tile
+
+    Scratch(int stride, int headDim) {
+      scores = new float[QUERIES * stride];
+      unused = new float[headDim];
+    }
+  }
+
+  void run() {
+    List<Task> tasks = new ArrayList<>();
+    long packedSize = 0;
+    long valuesSize = 0;
+    int longest = 0;
+    double work = 0;
+    List<Task> packs = new ArrayList<>();
+    for (AttentionInput.Group group : in.groups()) {
+      longest = Math.max(longest, group.entries());
+      work += 4.0 * group.rows() * group.entries() * shape.queryWidth();
+      boolean isAlone = group.rows() < QUERIES || group.entries() == 0;
+      if (isAlone) {
+        for (int row = group.firstRow(); row < group.endRow(); row++) {
+          for (int head = 0; head < shape.heads(); head++) {
+            tasks.add(new Task(group, -1, -1, row, row + 1, head));
+          }
+        }
+        continue;
+      }
+      int packedAt = Math.toIntExact(packedSize);
+      int valuesAt = Math.toIntExact(valuesSize);
+      packedSize += (long) PackedPanels.panels(group.entries()) * Tiles.WIDTH * shape.kvWidth();
+      valuesSize += in.entryRows().isPresent() ? (long) group.entries() * shape.kvWidth() : 0;
+      for (int head = 0; head < shape.heads(); head++) {
+        if (head % in.headsPerKey() == 0) {
+          packs.add(new Task(group, packedAt, valuesAt, group.firstRow(), group.endRow(), head));
+        }
+        for (int row = group.firstRow(); row < group.endRow(); row += ROWS_PER_PART) {
+          tasks.add(new Task(group, packedAt, valuesAt, row, Math.min(group.endRow(), row + ROWS_PER_PART), head));
+        }
+      }
+    }
+    float[] packedKeys = memory.take(packedSize, "packed keys");
+    float[] gatheredValues = memory.take(valuesSize, "gathered values");
+    int stride = (longest + Tiles.WIDTH - 1) / Tiles.WIDTH * Tiles.WIDTH;
+    Scratch[] scratch = new Scratch[workers.threads()];
+    boolean isSmall = work < SMALL;
+    workers.run(isSmall, packs.size(), (thread, i) -> pack(packs.get(i), packedKeys, gatheredValues));
+    workers.run(
+        isSmall,
+        tasks.size(),
+        (thread, i) -> {
+          if (scratch[thread] == null) {
+            scratch[thread] = new Scratch(stride, headDim);
+          }
+          Task task = tasks.get(i);
+          if (task.isAlone()) {
+            alone(task, scratch[thread].scores);
+          } else {
+            tiles(task, packedKeys, gatheredValues, scratch[thread], stride);
+          }
+        });
+    memory.giveBack(packedKeys);
+    memory.giveBack(gatheredValues);
+  }
+
+  // ---- one row
+
+  private void alone(Task task, float[] weights) {
+    int row = task.firstRow;
+    int first = in.start().get(row);
+    int count = in.end().get(row) - first;
+    int column = task.head / in.headsPerKey() * headDim;
+    int qo = in.queries().rowOffset(row) + task.head * headDim;
+    int oo = out.rowOffset(row) + task.head * headDim;
+    Arrays.fill(out.values(), oo, oo + headDim, 0f);
+    for (int i = 0; i < count; ) {
+      int keyRow = in.keyRow(first + i);
+      int n = neighbours(first + i, first + count, keyRow);
+      int ko = in.keys().rowOffset(keyRow) + column;
+      AttentionLoops.scores(in.queries().values(), qo, in.keys().values(), ko, in.keys().columns(), n, headDim, scale, weights, i);
+      i += n;
+    }
+    float total = softmax(task, row, weights, 0, count);
+    for (int i = 0; i < count; ) {
+      int valueRow = in.keyRow(first + i);
+      int n = neighbours(first + i, first + count, valueRow);
+      int vo = in.values().rowOffset(valueRow) + column;
+      AttentionLoops.mix(out.values(), oo, weights, i, in.values().values(), vo, in.values().columns(), n, headDim);
+      i += n;
+    }
+    finish(row, task.head, count, total);
+  }
+
+  /** How many entries from {@code entry} are neighbouring rows from {@code row}; a page of the pool holds several. */
+  private int neighbours(int entry, int end, int row) {
+    if (in.entryRows().isEmpty()) {
+      return end - entry;
+    }
+    int n = 1;
+    while (entry + n < end && in.keyRow(entry + n) == row + n) {
+      n++;
+    }
+    return n;
+  }
+
+  /** Turns scores into weights that still have to be divided by the sum that is returned; sets the statistics. */
+  private float softmax(Task task, int row, float[] weights, int wo, int count) {
+    int at = logSumExp.rowOffset(row) + task.head;
+    if (count <= 0) {
+      logSumExp.values()[at] = Float.NEGATIVE_INFINITY;
+      return 1;
+    }
+    float largest = Elementwise.largest(weights, wo, count);
+    float total = Elementwise.expOfDifference(weights, wo, weights, wo, largest, count);
+    logSumExp.values()[at] = (float) (largest + Math.log(total));
+    return total;
+  }
+
+  private void finish(int row, int head, int count, float total) {
+    int oo = out.rowOffset(row) + head * headDim;
+    if (count > 0) {
+      Elementwise.scale(out.values(), oo, out.values(), oo, 1 / total, false, headDim);
+    }
+  }
+
+  // ---- rows of a group
+
+  /** Packs the keys of a group for one key-value head, and gathers its values if there is a table. */
+  private void pack(Task task, float[] packedKeys, float[] gatheredValues) {
+    AttentionInput.Group group = task.group;
+    int column = task.head / in.headsPerKey() * headDim;
+    int stride = in.keys().columns();
+    int entries = group.entries();
+    float[] rows = in.keys().values();
+    int ro = in.keys().rowOffset(in.entryRows().isPresent() ? 0 : group.firstEntry()) + column;
+    if (in.entryRows().isPresent()) {
+      rows = new float[entries * headDim];
+      ro = 0;
+      stride = headDim;
+      int vo = task.valuesAt + column / headDim * entries * headDim;
+      for (int i = 0; i < entries; i++) {
+        int row = in.keyRow(group.firstEntry() + i);
+        System.arraycopy(in.keys().values(), in.keys().rowOffset(row) + column, rows, i * headDim, headDim);
+        System.arraycopy(in.values().values(), in.values().rowOffset(row) + column, gatheredValues, vo + i * headDim, headDim);
+      }
+    }
+    int target = packedAt(task);
+    for (int i = 0; i < entries; i += Tiles.WIDTH) {
+      PackedPanels.packTransposed(rows, ro + i * stride, stride, Math.min(Tiles.WIDTH, entries - i), headDim, packedKeys, target + i * headDim);
+    }
+  }
+
+  private int packedAt(Task task) {
+    int kvHead = task.head / in.headsPerKey();
+    return task.packedAt + kvHead * PackedPanels.panels(task.group.entries()) * Tiles.WIDTH * headDim;
+  }
+
+  private void tiles(Task task, float[] packedKeys, float[] gatheredValues, Scratch scratch, int stride) {
+    for (int row = task.firstRow; row < task.endRow; row += QUERIES) {
+      tile(task, row, packedKeys, gatheredValues, scratch, stride);
+    }
+  }
+
+  private void tile(Task task, int firstRow, float[] packedKeys, float[] gatheredValues, Scratch scratch, int stride) {
+    int base = task.group.firstEntry();
+    int rows = Math.min(QUERIES, task.endRow - firstRow);
+    int lowest = Integer.MAX_VALUE;
+    int highest = Integer.MIN_VALUE;
+    int commonFirst = 0;
+    int commonEnd = Integer.MAX_VALUE;
+    for (int row = firstRow; row < firstRow + rows; row++) {
+      int first = in.start().get(row) - base;
+      int last = Math.max(first, in.end().get(row) - base);
+      if (first < last) {
+        lowest = Math.min(lowest, first);
+        highest = Math.max(highest, last);
+      }
+      commonFirst = Math.max(commonFirst, first);
+      commonEnd = Math.min(commonEnd, last);
+    }
+    float[] scores = scratch.scores;
+    float[] q = in.queries().values();
+    int[] qo = new int[QUERIES];
+    Arrays.setAll(qo, i -> in.queries().rowOffset(firstRow + Math.min(i, rows - 1)) + task.head * headDim);
+    int packed = packedAt(task);
+    for (int i = lowest / Vectors.LANES * Vectors.LANES; i < highest; i += Vectors.LANES) {
+      int ko = packed + i / Tiles.WIDTH * Tiles.WIDTH * headDim + i % Tiles.WIDTH;
+      AttentionLoops.scores(q, qo[0], qo[1], qo[2], qo[3], packedKeys, ko, headDim, scale, scratch.partial, scores, i, stride);
+    }
+    float[] totals = new float[QUERIES];
+    for (int i = 0; i < rows; i++) {
+      int row = firstRow + i;
+      int first = in.start().get(row) - base;
+      totals[i] = softmax(task, row, scores, i * stride + first, in.end().get(row) - base - first);
+      int oo = out.rowOffset(row) + task.head * headDim;
+      Arrays.fill(out.values(), oo, oo + headDim, 0f);
+    }
+    mixTile(task, firstRow, rows, commonFirst, commonEnd, gatheredValues, scratch, stride);
+    for (int i = 0; i < rows; i++) {
+      finish(firstRow + i, task.head, in.end().get(firstRow + i) - in.start().get(firstRow + i), totals[i]);
+    }
+  }
+
+  /** Mixes the values: entries before those that all rows see, those, and those after, ascending for each row. */
+  private void mixTile(
+      Task task, int firstRow, int rows, int commonFirst, int commonEnd, float[] gatheredValues, Scratch scratch, int stride) {
+    int base = task.group.firstEntry();
+    int kvHead = task.head / in.headsPerKey();
+    boolean isGathered = in.entryRows().isPresent();
+    float[] values = isGathered ? gatheredValues : in.values().values();
+    int vo =
+        isGathered ? task.valuesAt + kvHead * task.group.entries() * headDim : in.values().rowOffset(base) + kvHead * headDim;
+    int valueStride = isGathered ? headDim : in.values().columns();
+    float[] o = out.values();
+    boolean together = rows == QUERIES && commonFirst < commonEnd;
+    int[] oo = new int[QUERIES];
+    for (int i = 0; i < rows; i++) {
+      int row = firstRow + i;
+      oo[i] = out.rowOffset(row) + task.head * headDim;
+      int first = in.start().get(row) - base;
+      int last = together ? commonFirst : in.end().get(row) - base;
+      AttentionLoops.mix(o, oo[i], scratch.scores, i * stride + first, values, vo + first * valueStride, valueStride, last - first, headDim);
+    }
+    if (!together) {
+      return;
+    }
+    AttentionLoops.mix(
+        o, oo[0], oo[1], oo[2], oo[3], scratch.scores, commonFirst, stride, values, vo + commonFirst * valueStride, valueStride,
+        commonEnd - commonFirst, headDim);
+    for (int i = 0; i < rows; i++) {
+      int last = in.end().get(firstRow + i) - base;
+      AttentionLoops.mix(
+          o, oo[i], scratch.scores, i * stride + commonEnd, values, vo + commonEnd * valueStride, valueStride, last - commonEnd, headDim);
+    }
+  }
+}
