@@ -2,10 +2,6 @@ package io.mor.testkit;
 
 import io.mor.api.backend.Backend;
 import io.mor.api.backend.Precision;
-import io.mor.api.plugin.Extension;
-import io.mor.api.plugin.ExtensionKind;
-import io.mor.api.plugin.MorPlugin;
-import java.util.ServiceLoader;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 
@@ -38,19 +34,7 @@ public abstract class BackendContract
 
   /** A new backend to compare with: the extension {@code reference} found by the service loader. */
   protected Backend createReference() {
-    for (MorPlugin plugin : ServiceLoader.load(MorPlugin.class, getClass().getClassLoader())) {
-      for (Extension extension : plugin.extensions()) {
-        if (extension.kind() == ExtensionKind.BACKEND && extension.id().equals("reference")) {
-          try {
-            return (Backend) extension.implementation().getConstructor().newInstance();
-          } catch (ReflectiveOperationException e) {
-            throw new IllegalStateException("the reference backend cannot be made by " + extension.implementation().getName() + "()", e);
-          }
-        }
-      }
-    }
-    throw new IllegalStateException(
-        "no backend 'reference' on the path; add mor-backend-reference as a test dependency, or override createReference()");
+    return ReferenceBackends.create(getClass().getClassLoader());
   }
 
   /** The largest difference, relative to the larger of 1 and the exact value, in a result whose longest sum has so many terms. */
