@@ -2,162 +2,100 @@ package io.mor.runtime.config;
 
 import io.mor.api.plugin.Extension;
 import io.mor.api.plugin.ExtensionKind;
-import io.mor.api.plugin.Range;
-import io.mor.runtime.binding.ConfigNode;
-import io.mor.runtime.binding.Inline;
-import io.mor.runtime.binding.Names;
-import io.mor.runtime.binding.OtherKeys;
-import io.mor.runtime.binding.RecordKeys;
-import io.mor.runtime.binding.ValueTypes;
+import io.mor.runtime.binding.Json;
+import io.mor.runtime.binding.RecordSchema;
 import io.mor.runtime.plugin.FoundExtension;
 import io.mor.runtime.plugin.PluginCatalog;
-import java.lang.reflect.RecordComponent;
-import java.lang.reflect.Type;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import tools.jackson.databind.SerializationFeature;
-import tools.jackson.databind.json.JsonMapper;
 
-/** The JSON Schema (2020-12) of configs, with the extensions that are there: for completion and checking in editors. */
+/** A JSON Schema of configs, for editors: every key with its help, default and range, and for each section the keys of every extension. */
 public final class ConfigSchema {
 
-  private final PluginCatalog catalog;
+  private ConfigSchema() {}
 
-  private ConfigSchema(PluginCatalog catalog) {
-    this.catalog = catalog;
+  /** The schema (draft 2020-12) of configs whose extensions are in a catalog. */
+  public static String json(PluginCatalog catalog) {
+    return Json.write(of(catalog));
   }
 
-  /** The schema as JSON text. */
-  public static String json(PluginCatalog catalog) {
+  static Map<String, Object> of(PluginCatalog catalog) {
+    RecordSchema records = new RecordSchema(path -> section(catalog, path));
     Map<String, Object> schema = new LinkedHashMap<>();
     schema.put("$schema", "https://json-schema.org/draft/2020-12/schema");
     schema.put("title", "mor experiment");
-    schema.putAll(new ConfigSchema(catalog).mapping(ExperimentConfig.class, ""));
-    asMap(schema.get("properties")).put("extends", Map.of("type", "string", "description", "a config file, relative to this one, that this one changes"));
-    return JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build().writeValueAsString(schema);
-  }
-
-  @SuppressWarnings("unchecked") // made here, with text keys
-  private static Map<String, Object> asMap(Object properties) {
-    return (Map<String, Object>) properties;
-  }
-
-  private Map<String, Object> mapping(Class<? extends Record> type, String path) {
-    Map<String, Object> schema = new LinkedHashMap<>();
+    schema.putAll(records.of(ExperimentConfig.class, ""));
     Map<String, Object> properties = new LinkedHashMap<>();
-    List<String> required = new ArrayList<>();
-    properties(type, path, properties, required);
-    schema.put("type", "object");
+    properties.put("extends", Map.of("type", "string", "description", "config file, relative to this one, whose keys count where this one says nothing"));
+    properties.putAll(mapping(schema.get("properties")));
+    mapping(mapping(properties.get("model")).get("properties")).put("preset", presets());
     schema.put("properties", properties);
-    if (!required.isEmpty()) {
-      schema.put("required", required);
-    }
-    schema.put("additionalProperties", false);
     return schema;
   }
 
-  private void properties(Class<? extends Record> type, String path, Map<String, Object> properties, List<String> required) {
-    for (RecordComponent component : type.getRecordComponents()) {
-      if (component.isAnnotationPresent(OtherKeys.class)) {
-        continue;
-      }
-      if (component.isAnnotationPresent(Inline.class)) {
-        properties(component.getType().asSubclass(Record.class), path, properties, required);
-        continue;
-      }
-      String key = Names.kebabCase(component.getName());
-      properties.put(key, property(component, path.isEmpty() ? key : path + "." + key));
-      boolean nothing = RecordKeys.defaultValue(component).isEmpty() && ValueTypes.emptyOptional(component.getType()).isEmpty();
-      if (nothing && !component.getType().isRecord()) {
-        required.add(key);
-      }
-    }
+  @SuppressWarnings("unchecked") // written by RecordSchema
+  private static Map<String, Object> mapping(Object value) {
+    return (Map<String, Object>) value;
   }
 
-  private Map<String, Object> property(RecordComponent component, String path) {
+  private static Map<String, Object> presets() {
     Map<String, Object> schema = new LinkedHashMap<>();
-    if (!ConfigKey.help(component).isEmpty()) {
-      schema.put("description", ConfigKey.help(component));
-    }
-    schema.putAll(value(component.getGenericType(), Optional.ofNullable(component.getAnnotation(Range.class)), path));
-    RecordKeys.defaultValue(component).map(ConfigNode::toJava).ifPresent(standard -> schema.put("default", standard));
+    schema.put("description", "a named shape; keys given here win over it");
+    schema.put("enum", ModelPresets.names());
     return schema;
   }
 
-  private Map<String, Object> value(Type type, Optional<Range> range, String path) {
-    Class<?> raw = ValueTypes.raw(type);
-    if (raw == ExtensionConfig.class) {
-      return extension(path);
+  private static Optional<Map<String, Object>> section(PluginCatalog catalog, String path) {
+    if (path.equals("metrics.sinks[]")) {
+      return Optional.of(choice(catalog, ExtensionKind.METRIC_SINK, List.of(), Optional.empty()));
     }
-    if (raw.isRecord()) {
-      return mapping(raw.asSubclass(Record.class), path);
-    }
-    if (raw.isEnum()) {
-      return Map.of("enum", ValueTypes.constants(raw));
-    }
-    return switch (raw.getName()) {
-      case "int", "long", "java.lang.Integer", "java.lang.Long", "java.util.OptionalInt", "java.util.OptionalLong" -> number("integer", range);
-      case "double", "float", "java.lang.Double", "java.lang.Float", "java.util.OptionalDouble" -> number("number", range);
-      case "boolean", "java.lang.Boolean" -> Map.of("type", "boolean");
-      case "java.util.Optional" ->
-          path.equals("model.preset") ? Map.of("enum", ModelPresets.names()) : value(ValueTypes.argument(type, 0), range, path);
-      case "java.util.List" -> {
-        Map<String, Object> list = new LinkedHashMap<>();
-        list.put("type", "array");
-        list.put("items", value(ValueTypes.argument(type, 0), range, path));
-        yield list;
-      }
-      case "java.util.Map" -> Map.of("type", "object", "additionalProperties", value(ValueTypes.argument(type, 1), range, path));
-      case "java.lang.Object" -> Map.of();
-      default -> Map.of("type", "string");
-    };
+    return ExtensionSection.at(path)
+        .map(
+            section ->
+                choice(catalog, section.kind(), section.reserved(), Optional.of(section.of(ExperimentConfig.builder().build()).type())));
   }
 
-  private static Map<String, Object> number(String type, Optional<Range> range) {
-    Map<String, Object> schema = new LinkedHashMap<>();
-    schema.put("type", type);
-    range.ifPresent(
-        bounds -> {
-          if (bounds.min() != Double.NEGATIVE_INFINITY) {
-            schema.put(bounds.exclusiveMin() ? "exclusiveMinimum" : "minimum", bound(bounds.min()));
-          }
-          if (bounds.max() != Double.POSITIVE_INFINITY) {
-            schema.put("maximum", bound(bounds.max()));
-          }
-        });
-    return schema;
-  }
-
-  private static Number bound(double value) {
-    return value == Math.rint(value) && Math.abs(value) < 1e15 ? (Number) (long) value : (Number) value;
-  }
-
-  /** An id alone, or a mapping with the id as {@code type} and the extension's own keys. */
-  private Map<String, Object> extension(String path) {
-    Optional<ExtensionSection> section = ExtensionSection.at(path);
-    ExtensionKind kind = section.map(ExtensionSection::kind).orElse(ExtensionKind.METRIC_SINK);
-    List<String> ids = new ArrayList<>(section.map(ExtensionSection::reserved).orElse(List.of()));
-    List<Object> alternatives = new ArrayList<>();
+  /** The id alone, or a mapping with {@code type}; without {@code type} the keys are those of the default. */
+  private static Map<String, Object> choice(PluginCatalog catalog, ExtensionKind kind, List<String> reserved, Optional<String> standard) {
+    List<String> ids = new ArrayList<>(reserved);
+    List<Object> forms = new ArrayList<>();
+    for (String id : reserved) {
+      forms.add(form(id, new LinkedHashMap<>(Map.of("type", "object", "properties", new LinkedHashMap<>(), "additionalProperties", false)), "", standard));
+    }
     for (FoundExtension found : catalog.extensions(kind)) {
-      ids.add(found.extension().id());
-      alternatives.add(options(found.extension(), path));
+      Extension extension = found.extension();
+      ids.add(extension.id());
+      forms.add(form(extension.id(), new RecordSchema(path -> Optional.empty()).of(extension.config(), ""), extension.help(), standard));
     }
-    alternatives.addFirst(Map.of("enum", ids));
-    return Map.of("anyOf", alternatives);
+    forms.addFirst(Map.of("enum", ids));
+    return new LinkedHashMap<>(Map.of("oneOf", forms));
   }
 
-  private Map<String, Object> options(Extension extension, String path) {
-    Map<String, Object> schema = mapping(extension.config(), path + "." + extension.id());
-    Map<String, Object> type = new LinkedHashMap<>();
-    type.put("const", extension.id());
-    type.put("description", extension.help());
+  private static Map<String, Object> form(String id, Map<String, Object> keys, String help, Optional<String> standard) {
     Map<String, Object> properties = new LinkedHashMap<>();
-    properties.put("type", type);
-    properties.putAll(asMap(schema.get("properties")));
-    schema.put("properties", properties);
-    return schema;
+    properties.put("type", Map.of("const", id));
+    properties.putAll(mapping(keys.get("properties")));
+    List<Object> required = new ArrayList<>();
+    if (!standard.equals(Optional.of(id))) {
+      required.add("type");
+    }
+    if (keys.get("required") instanceof List<?> own) {
+      required.addAll(own);
+    }
+    Map<String, Object> form = new LinkedHashMap<>();
+    form.put("type", "object");
+    form.put("title", id);
+    if (!help.isEmpty()) {
+      form.put("description", help);
+    }
+    form.put("properties", properties);
+    if (!required.isEmpty()) {
+      form.put("required", required);
+    }
+    form.put("additionalProperties", false);
+    return form;
   }
 }

@@ -13,6 +13,7 @@ import io.mor.runtime.UsageException;
 import io.mor.runtime.binding.ConfigNode;
 import io.mor.runtime.binding.RecordBinder;
 import java.lang.reflect.Constructor;
+import java.lang.reflect.UndeclaredThrowableException;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.logging.Level;
@@ -95,12 +96,16 @@ public final class ExtensionFactory implements AutoCloseable {
     }
   }
 
-  private static MorException failure(FoundExtension found, Throwable cause) {
+  private static MorException failure(FoundExtension found, Throwable thrown) {
+    Throwable cause = thrown instanceof UndeclaredThrowableException && thrown.getCause() != null ? thrown.getCause() : thrown;
     if (cause instanceof UsageException usage) {
       return usage;
     }
     if (cause instanceof IllegalArgumentException refused) {
       return new UsageException("cannot make " + found.describe() + ": " + refused.getMessage(), refused);
+    }
+    if (cause instanceof MorException own) {
+      return new MorException("cannot make " + found.describe() + ": " + own.getMessage(), own);
     }
     String reason = cause instanceof LinkageError ? LoadedPlugin.reason(cause) : "its constructor threw " + LoadedPlugin.reason(cause);
     return new MorException("cannot make " + found.describe() + ": " + reason, cause);
