@@ -20,8 +20,11 @@ public final class BuiltinPlugin implements MorPlugin {
   public List<Extension> extensions() {
     return List.of(
         new Extension(
-            ExtensionKind.TOKENIZER, "byte", ByteTokenizer.class,
-                ByteTokenizer.Config.class, "the bytes of UTF-8 as ids, optionally an end of text"),
+            ExtensionKind.TOKENIZER,
+            "byte",
+            ByteTokenizer.class,
+            ByteTokenizer.Config.class,
+            "the bytes of UTF-8 as ids, optionally an end of text"),
         new Extension(
             ExtensionKind.TOKENIZER,
             "character",

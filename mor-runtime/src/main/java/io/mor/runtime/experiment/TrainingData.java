@@ -7,6 +7,7 @@ import io.mor.runtime.UsageException;
 import io.mor.runtime.config.DataConfig;
 import io.mor.runtime.config.ExperimentConfig;
 import io.mor.runtime.data.BatchSampler;
+import io.mor.runtime.data.ConcatenatedCorpus;
 import io.mor.runtime.data.Corpora;
 import io.mor.runtime.data.CorpusException;
 import io.mor.runtime.data.DataListener;
@@ -19,6 +20,7 @@ import io.mor.runtime.data.TokenShard;
 import io.mor.runtime.data.TokenSource;
 import io.mor.runtime.data.ValidationSplit;
 import java.io.IOException;
+import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
 
@@ -42,7 +44,12 @@ final class TrainingData implements AutoCloseable {
       return new Prepared(tokenizer, config);
     }
     try {
-      LearnableTokenizer.Learned learned = learnable.learn(corpus(config.data(), listener));
+      Corpus corpus = corpus(config.data(), listener);
+      if (!config.data().validationPaths().isEmpty()) { // its characters must have ids too
+        Corpus validation = Corpora.of(config.data().validationPaths(), config.data().jsonField(), listener);
+        corpus = new ConcatenatedCorpus(List.of(corpus, validation));
+      }
+      LearnableTokenizer.Learned learned = learnable.learn(corpus);
       ExperimentConfig known = config;
       for (Map.Entry<String, String> entry : learned.config().entrySet()) {
         known = known.with("tokenizer." + entry.getKey(), entry.getValue());
