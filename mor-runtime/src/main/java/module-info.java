@@ -18,6 +18,7 @@ module io.mor.runtime {
   exports io.mor.runtime.config;
   exports io.mor.runtime.conformance;
   exports io.mor.runtime.data;
+  exports io.mor.runtime.evaluate;
   exports io.mor.runtime.flops;
   exports io.mor.runtime.generate;
   exports io.mor.runtime.importer;

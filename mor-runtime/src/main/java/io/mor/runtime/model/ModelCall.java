@@ -34,6 +34,7 @@ public final class ModelCall implements RouterContext {
   private final CallProgress progress;
   private final Map<String, List<Loss>> losses = new LinkedHashMap<>();
   private final Map<String, List<Tensor>> metrics = new LinkedHashMap<>();
+  private SelectionObserver observer = (request, selection) -> {};
 
   /**
    * A call.
@@ -164,8 +165,26 @@ public final class ModelCall implements RouterContext {
     return RandomKey.of(progress.seed(), stream, progress.microBatch());
   }
 
+  /** Is told of every selection in a call. */
+  @FunctionalInterface
+  public interface SelectionObserver {
+    /** A router asked for a selection and gets this one. */
+    void selected(SelectionRequest request, Selection selection);
+  }
+
+  /** Sets who is told of every selection from now on, in place of whoever was. */
+  public void observeSelections(SelectionObserver newObserver) {
+    observer = newObserver;
+  }
+
   @Override
   public Selection select(SelectionRequest request) {
+    Selection selection = decide(request);
+    observer.selected(request, selection);
+    return selection;
+  }
+
+  private Selection decide(SelectionRequest request) {
     if (phase == Phase.CAUSAL) {
       Selector rule =
           selector.orElseThrow(() -> new IllegalStateException("causal selection needs a selector, and this model was built without one"));
