@@ -7,6 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalLong;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -22,6 +23,7 @@ final class Console implements AutoCloseable {
   private final boolean progressOnTerminal;
   private final int columns;
   private final OptionalLong filter;
+  private final CountDownLatch closed = new CountDownLatch(1);
 
   /**
    * A console.
@@ -96,9 +98,31 @@ final class Console implements AutoCloseable {
     err.println("mor: " + message);
   }
 
+  /** Whether everything has been said. */
+  boolean isClosed() {
+    return closed.getCount() == 0;
+  }
+
+  /** Waits until everything has been said. */
+  void awaitClosed() {
+    try {
+      closed.await();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
   /** Ends output, and waits until the launcher's filter has passed on the last of it. */
   @Override
   public void close() {
+    try {
+      drain();
+    } finally {
+      closed.countDown();
+    }
+  }
+
+  private void drain() {
     out.flush();
     err.flush();
     if (filter.isEmpty()) {

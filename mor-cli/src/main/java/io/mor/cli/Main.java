@@ -14,8 +14,10 @@ public final class Main {
    */
   public static void main(String[] arguments) {
     Console console = Console.ofProcess(arguments);
-    int code = run(console, arguments);
-    console.close();
+    int code;
+    try (console) {
+      code = run(console, arguments);
+    }
     System.exit(code);
   }
 

@@ -12,7 +12,11 @@ import picocli.CommandLine.Spec;
     description = "Trains and runs Mixture-of-Recursions language models.",
     versionProvider = Version.class,
     subcommands = {
+      TrainCommand.class,
+      ImportCommand.class,
+      ConformanceCommand.class,
       PluginsCommand.class,
+      ConfigCommand.class,
       DoctorCommand.class
     },
     footer = {"", "Exit codes: 0 success, 1 failure, 2 wrong usage, 130 after Ctrl-C.", "'mor COMMAND --help' explains a command."})

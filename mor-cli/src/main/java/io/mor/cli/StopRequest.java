@@ -1,0 +1,39 @@
+package io.mor.cli;
+
+import java.util.concurrent.atomic.AtomicBoolean;
+
+/**
+ * Ctrl-C (or SIGTERM) as a request: the work under way comes to a good end, is saved, and only then the process ends, with the code of the
+ * signal. Thread safety: safe.
+ */
+final class StopRequest {
+
+  private final AtomicBoolean requested = new AtomicBoolean();
+
+  private StopRequest() {}
+
+  /** Listens from now on. */
+  static StopRequest listen(Console console) {
+    StopRequest request = new StopRequest();
+    Runtime.getRuntime()
+        .addShutdownHook(
+            Thread.ofPlatform()
+                .name("mor-stop")
+                .unstarted(
+                    () -> {
+                      if (console.isClosed()) {
+                        return; // an ordinary end
+                      }
+                      request.requested.set(true);
+                      console.err().println();
+                      console.say("stopping: the step under way is finished and saved first");
+                      console.awaitClosed();
+                    }));
+    return request;
+  }
+
+  /** Whether the work should come to its end. */
+  boolean requested() {
+    return requested.get();
+  }
+}

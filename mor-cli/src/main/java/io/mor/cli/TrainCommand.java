@@ -1,0 +1,97 @@
+package io.mor.cli;
+
+import io.mor.runtime.config.ConfigBuilder;
+import io.mor.runtime.config.ExperimentConfig;
+import io.mor.runtime.experiment.Mor;
+import io.mor.runtime.experiment.RunFolder;
+import io.mor.runtime.experiment.TrainingRun;
+import io.mor.runtime.train.TrainingOutcome;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code mor train}. */
+@Command(
+    name = "train",
+    description = {
+      "Train a model, or go on with a run that was stopped.",
+      "Ctrl-C finishes the step under way, saves, and says how to resume. A resumed run gives the same bytes as one that was not stopped."
+    })
+final class TrainCommand implements Callable<Integer> {
+
+  private final Console console;
+
+  @Parameters(arity = "0..1", paramLabel = "CONFIG", description = "YAML file of the experiment. Default: an empty config; give data.paths with -s.")
+  private Optional<Path> file;
+
+  @Option(names = "--resume", paramLabel = "RUN", description = "Go on with the run in this folder, from its last checkpoint.")
+  private Optional<Path> resumed;
+
+  @Mixin private ConfigOptions options;
+
+  @Spec private CommandSpec spec;
+
+  TrainCommand(Console console) {
+    this.console = console;
+  }
+
+  @Override
+  public Integer call() {
+    if (file.isPresent() && resumed.isPresent()) {
+      throw new ParameterException(
+          spec.commandLine(), "give a config or --resume, not both; a resumed run has its own config, which -s can change");
+    }
+    StopRequest stop = StopRequest.listen(console);
+    if (resumed.isPresent()) {
+      ExperimentConfig saved = ExperimentConfig.load(RunFolder.existing(resumed.get()).config());
+      try (Mor mor = options.open(saved);
+          TrainingProgress progress = new TrainingProgress(console, saved.name());
+          TrainingRun run = mor.resume(resumed.get(), options.changes(), progress)) {
+        return train(run, progress, stop);
+      }
+    }
+    ConfigBuilder builder = options.builder(file);
+    ExperimentConfig config = builder.build();
+    try (Mor mor = ConfigOptions.open(builder);
+        TrainingProgress progress = new TrainingProgress(console, config.name());
+        TrainingRun run = mor.train(config, progress)) {
+      return train(run, progress, stop);
+    }
+  }
+
+  private int train(TrainingRun run, TrainingProgress progress, StopRequest stop) {
+    console.say(
+        String.format(
+            Locale.ROOT,
+            "training %s on %s: %,d tokens of text, step %d of %d",
+            run.config().name(),
+            run.backend().description(),
+            run.trainingTokens(),
+            run.step(),
+            run.config().training().steps()));
+    TrainingOutcome outcome = run.run(stop::requested);
+    progress.close();
+    Path folder = run.folder().path();
+    if (!outcome.finished()) {
+      console.say(
+          "stopped after step " + outcome.state().step() + " of " + run.config().training().steps() + "; saved. Go on with: mor train --resume " + folder);
+      return ExitCode.INTERRUPTED;
+    }
+    Table table = new Table();
+    table.row("steps", Long.toString(outcome.state().step()));
+    table.row("tokens", String.format(Locale.ROOT, "%,d", outcome.state().tokens()));
+    table.row("tokens/s", String.format(Locale.ROOT, "%,.0f", outcome.tokensPerSecond()));
+    progress.evaluation().forEach((figure, value) -> table.row(figure, String.format(Locale.ROOT, "%.4f", value)));
+    table.row("run", folder.toString());
+    table.print(console.out(), "");
+    return ExitCode.SUCCESS;
+  }
+}

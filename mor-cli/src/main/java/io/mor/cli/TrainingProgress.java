@@ -1,0 +1,93 @@
+package io.mor.cli;
+
+import io.mor.runtime.data.DataListener;
+import io.mor.runtime.experiment.RunListener;
+import io.mor.runtime.train.StepReport;
+import java.util.Locale;
+import java.util.Map;
+
+/** Shows how a training run goes. Not thread-safe. */
+final class TrainingProgress implements RunListener, AutoCloseable {
+
+  private static final int BAR = 20;
+
+  private final String name;
+  private final ProgressLine line;
+  private Map<String, Double> evaluation = Map.of();
+
+  /**
+   * Progress of a run.
+   *
+   * @param name begins each line
+   */
+  TrainingProgress(Console console, String name) {
+    this.name = name;
+    this.line = new ProgressLine(console);
+  }
+
+  @Override
+  public void onStep(StepReport report) {
+    long done = report.step() + 1;
+    String text =
+        String.format(
+            Locale.ROOT,
+            "%s %s %d/%d  loss %.3f  %,.0f tokens/s  ETA %s",
+            name,
+            ProgressLine.bar((double) done / report.totalSteps(), BAR),
+            done,
+            report.totalSteps(),
+            report.crossEntropy(),
+            report.tokensPerSecond(),
+            ProgressLine.duration(report.secondsLeft()));
+    if (done == report.totalSteps()) {
+      line.finish(text);
+    } else {
+      line.show(text);
+    }
+  }
+
+  @Override
+  public void onEvaluation(long step, Map<String, Double> figures) {
+    evaluation = figures;
+    StringBuilder text = new StringBuilder(name + " step " + step + ":");
+    figures.forEach((figure, value) -> text.append(' ').append(figure).append(' ').append(String.format(Locale.ROOT, "%.4f", value)));
+    line.say(text.toString());
+  }
+
+  /** The figures of the last evaluation; empty before the first. */
+  Map<String, Double> evaluation() {
+    return evaluation;
+  }
+
+  @Override
+  public void note(String message) {
+    line.say(message);
+  }
+
+  @Override
+  public DataListener data() {
+    return new DataListener() {
+      @Override
+      public void warning(String message) {
+        note(message);
+      }
+
+      @Override
+      public void tokenizing(Progress progress) {
+        String text =
+            String.format(
+                Locale.ROOT, "tokenizing: %,d documents, %,d characters, %,d tokens", progress.documents(), progress.characters(), progress.tokens());
+        if (progress.finished()) {
+          line.finish(text);
+        } else {
+          line.show(text);
+        }
+      }
+    };
+  }
+
+  @Override
+  public void close() {
+    line.close();
+  }
+}
