@@ -81,7 +81,7 @@ final class ProgressLine implements AutoCloseable {
 
   /** {@code [####......]}. */
   static String bar(double part, int width) {
-    int full = (int) Math.clamp(Math.round(part * width), 0, width);
+    int full = Math.clamp(Math.round(part * width), 0, width);
     return "[" + "#".repeat(full) + ".".repeat(width - full) + "]";
   }
 
