@@ -13,6 +13,7 @@ import picocli.CommandLine.Spec;
     versionProvider = Version.class,
     subcommands = {
       TrainCommand.class,
+      GenerateCommand.class,
       ImportCommand.class,
       ConformanceCommand.class,
       PluginsCommand.class,

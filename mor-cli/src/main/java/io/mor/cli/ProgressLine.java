@@ -61,13 +61,13 @@ final class ProgressLine implements AutoCloseable {
     }
   }
 
-  /** Says something between two updates. */
-  void say(String message) {
+  /** Prints a line that stays, between two updates. */
+  void print(String text) {
     if (open) {
       console.err().print(CLEAR);
     }
     open = false;
-    console.say(message);
+    console.err().println(text);
   }
 
   /** Ends the line; what is printed next begins a new one. */

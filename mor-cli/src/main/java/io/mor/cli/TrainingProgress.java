@@ -49,9 +49,9 @@ final class TrainingProgress implements RunListener, AutoCloseable {
   @Override
   public void onEvaluation(long step, Map<String, Double> figures) {
     evaluation = figures;
-    StringBuilder text = new StringBuilder(name + " step " + step + ":");
+    StringBuilder text = new StringBuilder(name + " step " + (step + 1) + ":");
     figures.forEach((figure, value) -> text.append(' ').append(figure).append(' ').append(String.format(Locale.ROOT, "%.4f", value)));
-    line.say(text.toString());
+    line.print(text.toString());
   }
 
   /** The figures of the last evaluation; empty before the first. */
@@ -61,7 +61,7 @@ final class TrainingProgress implements RunListener, AutoCloseable {
 
   @Override
   public void note(String message) {
-    line.say(message);
+    line.print("mor: " + message);
   }
 
   @Override

@@ -51,11 +51,17 @@ final class Parts {
         } catch (UsageException wrong) {
           throw wrong;
         } catch (MorException unavailable) {
-          notes.accept("backend " + id + " is passed over: " + unavailable.getMessage());
+          notes.accept("backend " + id + " is passed over: " + reason(unavailable));
         }
       }
     }
     throw new MorException("backend: auto found no backend; looked for " + FASTEST_FIRST + " in " + factory.catalog().searched());
+  }
+
+  /** What the backend itself says. */
+  private static String reason(MorException unavailable) {
+    Throwable cause = unavailable.getCause();
+    return cause == null || cause.getMessage() == null ? unavailable.getMessage() : cause.getMessage();
   }
 
   Tokenizer tokenizer(ExtensionConfig config) {
