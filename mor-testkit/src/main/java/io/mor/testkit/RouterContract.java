@@ -10,9 +10,11 @@ import io.mor.api.model.ModelShape;
 import io.mor.api.routing.Router;
 import io.mor.api.routing.SelectionRequest;
 import io.mor.api.routing.Selector;
+import io.mor.api.routing.TokenBatch;
 import io.mor.api.tensor.CallContext;
 import io.mor.api.tensor.Comparison;
 import io.mor.api.tensor.OptimizerGroup;
+import io.mor.api.tensor.Ops;
 import io.mor.api.tensor.Parameter;
 import io.mor.api.tensor.Phase;
 import io.mor.api.tensor.Stateful;
@@ -78,7 +80,7 @@ public abstract class RouterContract {
     return Set.of();
   }
 
-  /** A bench with this router and a causal selector that keeps candidates with scores of at least 0. */
+  /** A bench with this router and a causal selector that looks at scores and positions. */
   protected final RouterBench bench() {
     return bench;
   }
@@ -104,14 +106,18 @@ public abstract class RouterContract {
     backend.close();
   }
 
-  /** Keeps candidates with scores of at least 0; recursion 1 takes all. */
+  /** Keeps candidates whose score is at least a number that grows with their position; recursion 1 takes all. */
   private static final class ScoreSelector implements Selector {
 
     @Override
     public Tensor select(CallContext context, SelectionRequest request) {
-      return request.recursion() == 1
-          ? context.ops().constant(request.batch().extent(), 1, 1)
-          : context.ops().compare(request.scores(), Comparison.AT_LEAST, 0);
+      Ops ops = context.ops();
+      TokenBatch batch = request.batch();
+      if (request.recursion() == 1) {
+        return ops.constant(batch.extent(), 1, 1);
+      }
+      Tensor threshold = ops.affine(ops.toColumn(batch.position(), batch.extent()), 0.1, -0.3);
+      return ops.compareElements(request.scores(), Comparison.AT_LEAST, threshold);
     }
   }
 
