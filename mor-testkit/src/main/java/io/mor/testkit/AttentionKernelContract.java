@@ -73,20 +73,20 @@ public interface AttentionKernelContract extends OnBench {
   @Test
   default void attentionDoesNotOverflow() {
     AttentionShape shape = new AttentionShape(1, 1, 2);
-    Tensor queries = backend().allocate(1, 2);
+    Tensor queries = backend().allocate(2, 2);
     Tensor keys = backend().allocate(2, 2);
     Tensor values = backend().allocate(2, 2);
-    Tensor out = backend().allocate(1, 2);
-    Tensor logSumExp = backend().allocate(1, 1);
-    IntTensor start = backend().allocateInts(1);
-    IntTensor end = backend().allocateInts(1);
-    backend().fill(queries, 64);
-    backend().write(keys, new double[] {64, 64, -64, -64});
+    Tensor out = backend().allocate(2, 2);
+    Tensor logSumExp = backend().allocate(2, 1);
+    IntTensor start = backend().allocateInts(2);
+    IntTensor end = backend().allocateInts(2);
+    backend().write(queries, new double[] {64, 64, -64, -64});
+    backend().write(keys, new double[] {64, 64, 32, 32}); // scores of thousands, all positive, then all negative
     backend().write(values, new double[] {1, 2, 3, 4});
     backend().fill(start, 0);
     backend().fill(end, 2);
     backend().attention(out, logSumExp, queries, keys, values, new AttentionRanges(start, end, Optional.empty(), 2), shape);
-    assertArrayEquals(new double[] {1, 2}, backend().readDoubles(out));
+    assertArrayEquals(new double[] {1, 2, 3, 4}, backend().readDoubles(out));
   }
 
   @Test
@@ -167,23 +167,31 @@ public interface AttentionKernelContract extends OnBench {
                       run.ints("start", starts).tensor(), run.ints("end", ends).tensor(), Optional.empty(), Math.max(1, spread * rows));
               run.backend()
                   .attention(out.tensor(), logSumExp.tensor(), queries.tensor(), keys.tensor(), values.tensor(), ranges, shape);
-              run.backend()
-                  .attentionBackward(
-                      dqueries.tensor(),
-                      dkeys.tensor(),
-                      dvalues.tensor(),
-                      queries.tensor(),
-                      keys.tensor(),
-                      values.tensor(),
-                      out.tensor(),
-                      logSumExp.tensor(),
-                      dout.tensor(),
-                      ranges,
-                      shape);
+              Operand querySlope = run.rows("querySlope", shape.queryWidth());
+              Operand keySlope = run.matrix("keySlope", spread * rows, shape.kvWidth(), (row, column) -> 0);
+              Operand valueSlope = run.matrix("valueSlope", spread * rows, shape.kvWidth(), (row, column) -> 0);
+              for (Operand[] gradients : new Operand[][] {{querySlope, keySlope, valueSlope}, {dqueries, dkeys, dvalues}}) {
+                run.backend()
+                    .attentionBackward(
+                        gradients[0].tensor(),
+                        gradients[1].tensor(),
+                        gradients[2].tensor(),
+                        queries.tensor(),
+                        keys.tensor(),
+                        values.tensor(),
+                        out.tensor(),
+                        logSumExp.tensor(),
+                        dout.tensor(),
+                        ranges,
+                        shape);
+              }
               int terms = 8 * shape.headDim() + 4 * rows;
-              dqueries.record(terms);
-              dkeys.record(terms);
-              dvalues.record(terms);
+              querySlope.record(terms);
+              dqueries.expect(terms, querySlope.now());
+              Operand.Cell keysAdded = keySlope.now();
+              Operand.Cell valuesAdded = valueSlope.now();
+              dkeys.expect(terms, (row, column) -> dkeys.at(row, column) + keysAdded.at(row, column));
+              dvalues.expect(terms, (row, column) -> dvalues.at(row, column) + valuesAdded.at(row, column));
             });
   }
 

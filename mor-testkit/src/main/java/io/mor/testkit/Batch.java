@@ -61,6 +61,7 @@ public record Batch(int[] identities, int bound, boolean counted) {
 
   @Override
   public String toString() {
-    return (counted ? rows() + " of " + bound : "exactly " + rows()) + " rows " + Arrays.toString(identities);
+    String shown = rows() <= 8 ? Arrays.toString(identities) : "[" + identities[0] + ", " + identities[1] + ", ...]";
+    return (counted ? rows() + " of " + bound : "exactly " + rows()) + " rows " + shown;
   }
 }

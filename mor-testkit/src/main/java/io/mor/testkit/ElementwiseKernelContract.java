@@ -141,8 +141,11 @@ public interface ElementwiseKernelContract extends OnBench {
               Operand y = run.rows("y", run.columns(), (row, column) -> UnaryModel.value(function, x.at(row, column)));
               Operand dy = run.rows("dy", run.columns());
               Operand dx = run.rows("dx", run.columns());
+              Operand slope = run.rows("slope", run.columns());
+              run.backend().unaryBackward(slope.tensor(), function, x.tensor(), y.tensor(), dy.tensor(), false);
               run.backend().unaryBackward(dx.tensor(), function, x.tensor(), y.tensor(), dy.tensor(), run.accumulate());
-              dx.record(8);
+              slope.record(8);
+              dx.expectPut(8, slope.now());
             });
   }
 

@@ -157,18 +157,18 @@ public interface LayerKernelContract extends OnBench {
                 Operand dy = run.rows("dy", width);
                 Operand dx = run.rows("dx", width);
                 Operand dweight = run.matrix("dweight", variants ? 3 : 1, width);
+                Operand slope = run.rows("slope", width);
+                Operand weightSlope = run.matrix("weightSlope", variants ? 3 : 1, width, (row, column) -> 0);
                 run.backend()
                     .rmsNormBackward(
-                        dx.tensor(),
-                        dweight.tensor(),
-                        x.tensor(),
-                        rstd.tensor(),
-                        weight.tensor(),
-                        chosen,
-                        dy.tensor(),
-                        run.accumulate());
-                dx.record(4 * width);
-                dweight.record(4 * run.rows());
+                        slope.tensor(), weightSlope.tensor(), x.tensor(), rstd.tensor(), weight.tensor(), chosen, dy.tensor(), false);
+                run.backend()
+                    .rmsNormBackward(
+                        dx.tensor(), dweight.tensor(), x.tensor(), rstd.tensor(), weight.tensor(), chosen, dy.tensor(), run.accumulate());
+                slope.record(4 * width);
+                dx.expectPut(4 * width, slope.now());
+                Operand.Cell added = weightSlope.now();
+                dweight.expect(4 * run.rows(), (row, column) -> dweight.at(row, column) + added.at(row, column));
               });
     }
   }
@@ -313,7 +313,12 @@ public interface LayerKernelContract extends OnBench {
               Operand dgate = run.rows("dgate", run.columns());
               Operand dup = run.rows("dup", run.columns());
               run.backend().swiGluBackward(dgate.tensor(), dup.tensor(), gate.tensor(), up.tensor(), dy.tensor());
-              dgate.record(8);
+              dgate.expect(
+                  8,
+                  (row, column) -> {
+                    double sigmoid = UnaryModel.value(Unary.SIGMOID, gate.at(row, column));
+                    return sigmoid * (1 + gate.at(row, column) * (1 - sigmoid)) * up.at(row, column) * dy.at(row, column);
+                  });
               dup.expect(8, (row, column) -> UnaryModel.value(Unary.SILU, gate.at(row, column)) * dy.at(row, column));
             });
   }

@@ -86,6 +86,12 @@ public final class Operand {
     expect(terms + 1, (row, column) -> formula.at(row, column) + (run.accumulate() ? at(row, column) : 0));
   }
 
+  /** The values that the tensor holds now. */
+  public Cell now() {
+    double[] values = read();
+    return (row, column) -> values[row * tensor.columns() + column];
+  }
+
   private double[] read() {
     double[] all = run.backend().readDoubles(tensor);
     return Arrays.copyOf(all, rows * tensor.columns());
