@@ -6,6 +6,5 @@
 module io.mor.bench {
   requires io.mor.api;
   requires io.mor.backend.cpu;
-  requires io.mor.backend.cuda;
   requires jdk.incubator.vector;
 }

@@ -12,6 +12,7 @@ import picocli.CommandLine.Spec;
     description = "Trains and runs Mixture-of-Recursions language models.",
     versionProvider = Version.class,
     subcommands = {
+      QuickstartCommand.class,
       TrainCommand.class,
       GenerateCommand.class,
       ImportCommand.class,

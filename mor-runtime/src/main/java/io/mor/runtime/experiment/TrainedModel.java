@@ -6,6 +6,13 @@ import io.mor.runtime.MorException;
 import io.mor.runtime.config.ExperimentConfig;
 import io.mor.runtime.data.DataListener;
 import io.mor.runtime.data.SequentialRows;
+import io.mor.runtime.evaluate.Calibration;
+import io.mor.runtime.evaluate.Calibrator;
+import io.mor.runtime.evaluate.EvaluationBatches;
+import io.mor.runtime.evaluate.EvaluationReport;
+import io.mor.runtime.evaluate.Evaluator;
+import io.mor.runtime.generate.Generator;
+import io.mor.runtime.generate.GeneratorOptions;
 import io.mor.runtime.model.MorModel;
 import io.mor.runtime.model.Weights;
 import io.mor.runtime.plugin.ExtensionFactory;
@@ -72,6 +79,7 @@ public final class TrainedModel implements AutoCloseable {
     weights = new Weights(backend, model.statefulParts());
     owned.add(weights);
     checkpoint.loadInto(weights);
+    SavedCutoffs.readInto(folder, model, weights, notes);
   }
 
   /** The resolved config. */
@@ -109,6 +117,44 @@ public final class TrainedModel implements AutoCloseable {
     return weights;
   }
 
+  /** What generates with it; close it before the model. */
+  public Generator generator(GeneratorOptions options) {
+    return new Generator(model, weights, tokenizer, options);
+  }
+
+  /**
+   * Measures it on the validation text of its config.
+   *
+   * @param batches how many, of the config's training batch each; 0 for the whole text
+   * @param besideFullSequence whether to measure full-sequence selection too
+   */
+  public EvaluationReport evaluate(long batches, boolean besideFullSequence, Consumer<String> notes) {
+    try (ValidationText text = validation(notes);
+        Evaluator evaluator = new Evaluator(model, weights, tokenizer.map(TrainingData::bytes))) {
+      return evaluator.evaluate(EvaluationBatches.of(text.rows(), batches), besideFullSequence);
+    }
+  }
+
+  /**
+   * Sets the selector's cut-offs from validation text and keeps them in the run folder, from where every later load takes them.
+   *
+   * @param target what to reach
+   * @param batches how many to measure on; 0 for the whole text
+   */
+  public Calibration calibrate(CalibrationTarget target, long batches, Consumer<String> notes) {
+    try (ValidationText text = validation(notes);
+        Calibrator calibrator = new Calibrator(model, weights)) {
+      Calibration calibration =
+          switch (target) {
+            case CalibrationTarget.Capacities capacities ->
+                calibrator.toCapacities(capacities.values(), EvaluationBatches.of(text.rows(), batches));
+            case CalibrationTarget.MeanDepth depth -> calibrator.toMeanDepth(depth.value(), EvaluationBatches.of(text.rows(), batches));
+          };
+      SavedCutoffs.write(folder, calibration);
+      return calibration;
+    }
+  }
+
   /** What reads its validation text; close it before the model. */
   public ValidationText validation(Consumer<String> notes) {
     Tokenizer known = tokenizer.orElseThrow(() -> new MorException("run " + folder.path() + " has no tokenizer, so there is no text to evaluate on"));
@@ -143,6 +189,6 @@ public final class TrainedModel implements AutoCloseable {
 
   @Override
   public void close() {
-    Models.closeAll(owned);
+    Ownership.closeAll(owned);
   }
 }

@@ -9,6 +9,9 @@ import io.mor.runtime.UsageException;
 import io.mor.runtime.config.ExperimentConfig;
 import io.mor.runtime.config.ExtensionConfig;
 import io.mor.runtime.config.TrainingConfig;
+import io.mor.runtime.evaluate.EvaluationBatches;
+import io.mor.runtime.evaluate.EvaluationReport;
+import io.mor.runtime.evaluate.Evaluator;
 import io.mor.runtime.model.LayerSources;
 import io.mor.runtime.model.MorModel;
 import io.mor.runtime.model.Weights;
@@ -47,6 +50,7 @@ public final class TrainingRun implements AutoCloseable {
   private Weights weights;
   private Trainer trainer;
   private Sinks sinks;
+  private Optional<EvaluationReport> lastEvaluation = Optional.empty();
 
   private TrainingRun(ExperimentConfig config, RunFolder folder, RunListener listener) {
     this.config = config;
@@ -181,7 +185,12 @@ public final class TrainingRun implements AutoCloseable {
     if (!data.hasValidation()) {
       return Map.of();
     }
-    return Models.validationLosses(model, weights, data.validation(), config.training().evaluation().batches());
+    try (Evaluator evaluator = new Evaluator(model, weights, Optional.of(TrainingData.bytes(tokenizer)))) {
+      EvaluationReport report =
+          evaluator.evaluate(EvaluationBatches.of(data.validation(), config.training().evaluation().batches()), model.router().needsSelector());
+      lastEvaluation = Optional.of(report);
+      return report.figures();
+    }
   }
 
   /** The resolved config. */
@@ -224,6 +233,11 @@ public final class TrainingRun implements AutoCloseable {
     return data.trainingTokens().size();
   }
 
+  /** The last evaluation of this process. */
+  public Optional<EvaluationReport> lastEvaluation() {
+    return lastEvaluation;
+  }
+
   /** Bytes of activations that training holds. */
   public long activationBytes() {
     return trainer.activationBytes();
@@ -240,6 +254,6 @@ public final class TrainingRun implements AutoCloseable {
 
   @Override
   public void close() {
-    Models.closeAll(owned);
+    Ownership.closeAll(owned);
   }
 }
