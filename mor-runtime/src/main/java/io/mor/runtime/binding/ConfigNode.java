@@ -167,9 +167,8 @@ public sealed interface ConfigNode {
       case ConfigNode node -> node;
       case CharSequence text -> new Scalar(Kind.TEXT, text.toString(), origin);
       case Boolean truth -> new Scalar(Kind.TRUTH, truth.toString(), origin);
-      // BigDecimal writes the sign of an exponent, without which YAML reads a text.
-      case Double number -> new Scalar(Kind.DECIMAL, new BigDecimal(number.toString()).toString(), origin);
-      case Float number -> new Scalar(Kind.DECIMAL, new BigDecimal(number.toString()).toString(), origin);
+      case Double number -> new Scalar(Kind.DECIMAL, decimal(number.toString()), origin);
+      case Float number -> new Scalar(Kind.DECIMAL, decimal(number.toString()), origin);
       case Number number -> new Scalar(Kind.INTEGER, number.toString(), origin);
       case Enum<?> constant -> new Scalar(Kind.TEXT, Names.kebabCase(constant), origin);
       case Path path -> new Scalar(Kind.TEXT, path.toString(), origin);
@@ -187,6 +186,12 @@ public sealed interface ConfigNode {
       }
       default -> throw new IllegalArgumentException("a config cannot hold a " + value.getClass().getName() + ": " + value);
     };
+  }
+
+  /** In full for common sizes, with a point or an exponent, and with the exponent's sign, without which YAML reads a text. */
+  private static String decimal(String number) {
+    String text = new BigDecimal(number).toString();
+    return text.matches("-?\\d+") ? text + ".0" : text;
   }
 
   /** A tree of Java values given by code. */

@@ -3,7 +3,6 @@ package io.mor.runtime.binding;
 import io.mor.runtime.UsageException;
 import java.io.IOException;
 import java.io.StringReader;
-import java.io.StringWriter;
 import java.nio.charset.MalformedInputException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -13,14 +12,11 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import tools.jackson.core.JacksonException;
-import tools.jackson.core.JsonGenerator;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
 import tools.jackson.core.ObjectReadContext;
-import tools.jackson.core.ObjectWriteContext;
 import tools.jackson.dataformat.yaml.YAMLFactory;
 import tools.jackson.dataformat.yaml.YAMLParser;
-import tools.jackson.dataformat.yaml.YAMLWriteFeature;
 
 /** YAML to trees with line numbers, and back. */
 public final class Yaml {
@@ -113,46 +109,8 @@ public final class Yaml {
     };
   }
 
-  /** A tree as YAML, keys in their order. */
+  /** A tree as YAML, keys in their order; reads back equal. */
   public static String write(ConfigNode node) {
-    StringWriter text = new StringWriter();
-    YAMLFactory factory =
-        YAMLFactory.builder()
-            .disable(YAMLWriteFeature.WRITE_DOC_START_MARKER)
-            .disable(YAMLWriteFeature.SPLIT_LINES)
-            .enable(YAMLWriteFeature.MINIMIZE_QUOTES)
-            .enable(YAMLWriteFeature.ALWAYS_QUOTE_NUMBERS_AS_STRINGS)
-            .build();
-    try (JsonGenerator generator = factory.createGenerator(ObjectWriteContext.empty(), text)) {
-      write(node, generator);
-    }
-    return text.toString();
-  }
-
-  private static void write(ConfigNode node, JsonGenerator generator) {
-    switch (node) {
-      case ConfigNode.Mapping mapping -> {
-        generator.writeStartObject();
-        mapping.entries().forEach(
-            (key, value) -> {
-              generator.writeName(key);
-              write(value, generator);
-            });
-        generator.writeEndObject();
-      }
-      case ConfigNode.Sequence sequence -> {
-        generator.writeStartArray();
-        sequence.items().forEach(item -> write(item, generator));
-        generator.writeEndArray();
-      }
-      case ConfigNode.Scalar scalar -> {
-        switch (scalar.kind()) {
-          case TEXT -> generator.writeString(scalar.text());
-          case INTEGER, DECIMAL -> generator.writeNumber(scalar.text());
-          case TRUTH -> generator.writeBoolean(Boolean.parseBoolean(scalar.text()));
-          case NULL -> generator.writeNull();
-        }
-      }
-    }
+    return YamlWriter.write(node);
   }
 }
