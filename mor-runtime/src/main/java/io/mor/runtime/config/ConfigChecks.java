@@ -100,11 +100,6 @@ final class ConfigChecks {
     if (warmup > training.steps()) {
       problems.add("training.schedule.warmup-steps is " + warmup + ", more than training.steps, " + training.steps());
     }
-    for (int step : training.checkpoint().at()) {
-      if (step > training.steps()) {
-        problems.add("training.checkpoint.at has step " + step + ", after the last of training.steps, " + training.steps());
-      }
-    }
   }
 
   static List<String> warnings(ExperimentConfig config) {

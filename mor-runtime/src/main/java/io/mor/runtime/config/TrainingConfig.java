@@ -17,8 +17,6 @@ import io.mor.api.plugin.Range;
  * @param epsilon AdamW: added to the root of the second moment
  * @param weightDecay on weights, not on norms
  * @param clipNorm largest norm of the gradient over all parameters; 0: no clipping
- * @param fullSequenceWarmup steps after which the causal selector routes in training too (Expert Threshold, spec 9.3); -1: training always
- *     selects over the full sequence
  * @param evaluation when and on how much to evaluate
  * @param checkpoint when to save
  * @param log how often to report
@@ -34,7 +32,6 @@ public record TrainingConfig(
     @Help("AdamW: added to the root of the second moment") @DefaultValue("1e-8") @Range(min = 0, exclusiveMin = true) double epsilon,
     @Help("decay of weights, norms excepted") @DefaultValue("0.1") @Range(min = 0) double weightDecay,
     @Help("largest gradient norm; 0: no clipping") @DefaultValue("1.0") @Range(min = 0) double clipNorm,
-    @Help("steps after which the causal selector routes in training too; -1: never") @DefaultValue("-1") @Range(min = -1) int fullSequenceWarmup,
     @Help("evaluation during training") EvaluationConfig evaluation,
     @Help("checkpoints") CheckpointConfig checkpoint,
     @Help("reports to the metric sinks") LogConfig log) {}

@@ -49,9 +49,8 @@ class ExperimentConfigTest {
                 1e-8,
                 0.1,
                 1.0,
-                -1,
                 new EvaluationConfig(200, 20),
-                new CheckpointConfig(500, List.of(), 2),
+                new CheckpointConfig(500, 2),
                 new LogConfig(10)),
             new GenerationConfig(256, 0.8, 0, 1.0, 0, List.of(), List.of()),
             new MetricsConfig(List.of(ExtensionConfig.of("jsonl"), ExtensionConfig.of("tensorboard"))),
@@ -116,9 +115,8 @@ class ExperimentConfigTest {
         epsilon: 1e-10
         weight-decay: 0
         clip-norm: 0.5
-        full-sequence-warmup: 10
         evaluation: {every: 7, batches: 3}
-        checkpoint: {every: 9, at: [4, 40], keep: 5}
+        checkpoint: {every: 9, keep: 5}
         log: {every: 2}
       generation:
         max-tokens: 9
@@ -159,9 +157,8 @@ class ExperimentConfigTest {
             1e-10,
             0,
             0.5,
-            10,
             new EvaluationConfig(7, 3),
-            new CheckpointConfig(9, List.of(4, 40), 5),
+            new CheckpointConfig(9, 5),
             new LogConfig(2)),
         new GenerationConfig(9, 0, 40, 0.9, 7, List.of(0, 2), List.of("\n\n", "END")),
         new MetricsConfig(List.of(ExtensionConfig.of("jsonl"))),
