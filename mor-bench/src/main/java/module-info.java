@@ -6,5 +6,6 @@
 module io.mor.bench {
   requires io.mor.api;
   requires io.mor.backend.cpu;
+  requires java.management;
   requires jdk.incubator.vector;
 }

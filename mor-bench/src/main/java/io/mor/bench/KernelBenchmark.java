@@ -10,6 +10,8 @@ import io.mor.api.tensor.Tensor;
 import io.mor.backend.cpu.CpuBackend;
 import io.mor.backend.cpu.CpuConfig;
 import java.io.PrintStream;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -27,15 +29,19 @@ import java.util.regex.Pattern;
  */
 public final class KernelBenchmark {
 
+  private static final ThreadMXBean PROCESSOR = ManagementFactory.getThreadMXBean();
+
   private final Backend backend;
+  private final boolean oneThread;
   private final MachineLimits limits;
   private final Pattern names;
   private final double seconds;
   private final PrintStream out;
   private final List<String> json = new ArrayList<>();
 
-  private KernelBenchmark(Backend backend, MachineLimits limits, Pattern names, double seconds, PrintStream out) {
+  private KernelBenchmark(Backend backend, boolean oneThread, MachineLimits limits, Pattern names, double seconds, PrintStream out) {
     this.backend = backend;
+    this.oneThread = oneThread;
     this.limits = limits;
     this.names = names;
     this.seconds = seconds;
@@ -53,7 +59,7 @@ public final class KernelBenchmark {
     try (CpuBackend backend = new CpuBackend(new CpuConfig(threads))) {
       out.println(backend.description());
       out.println("machine: " + limits);
-      new KernelBenchmark(backend, limits, names, seconds, out).run();
+      new KernelBenchmark(backend, threads == 1, limits, names, seconds, out).run();
     }
   }
 
@@ -287,7 +293,7 @@ public final class KernelBenchmark {
   }
 
   /** Ascending nanoseconds a call; a sample is so many calls that it takes about 3 ms. */
-  private static double[] samples(Runnable kernel, double seconds) {
+  private double[] samples(Runnable kernel, double seconds) {
     int calls = 1;
     double once = nanos(kernel, 1);
     while (once * calls < 2e6 && calls < 1 << 20) {
@@ -302,12 +308,17 @@ public final class KernelBenchmark {
     return samples.stream().mapToDouble(Double::doubleValue).sorted().toArray();
   }
 
-  private static double nanos(Runnable kernel, int calls) {
-    long start = System.nanoTime();
+  private double nanos(Runnable kernel, int calls) {
+    long start = now();
     for (int i = 0; i < calls; i++) {
       kernel.run();
     }
-    return (double) (System.nanoTime() - start) / calls;
+    return (double) (now() - start) / calls;
+  }
+
+  /** With one thread its processor time, which other programs disturb less; else the time on the wall. */
+  private long now() {
+    return oneThread ? PROCESSOR.getCurrentThreadCpuTime() : System.nanoTime();
   }
 
   // ---- operands

@@ -17,6 +17,7 @@ import java.util.List;
 final class AttentionForward {
 
   private static final int ROWS_PER_PART = 16;
+  private static final int ENTRIES_PER_BLOCK = 64; // keys or values of all heads that stay in the first or second-level cache
   private static final double SMALL = 2e5; // operations that are not worth a second thread
 
   private final AttentionInput in;
@@ -39,8 +40,13 @@ final class AttentionForward {
     this.logSumExp = logSumExp;
   }
 
-  /** Some rows of a group, one head; {@code packed} tells where the group's keys are, empty rows of it if it is alone. */
-  private record Task(AttentionInput.Group group, int packedAt, int valuesAt, int firstRow, int endRow, int head) {
+  /**
+   * Some rows of a group and one head, or one row and some heads.
+   *
+   * @param packedAt where the group's packed keys are; negative for one row
+   * @param valuesAt where the group's gathered values are, if there is a table
+   */
+  private record Task(AttentionInput.Group group, int packedAt, int valuesAt, int firstRow, int endRow, int head, int endHead) {
 
     boolean isAlone() {
       return packedAt < 0;
@@ -50,13 +56,11 @@ final class AttentionForward {
   /** Scratch memory of a thread. */
   private static final class Scratch {
 
-    private final float[] scores;
+    private final float[] scores; // one row for each query of a tile, or for each head of a query
     private final float[] partial = new float[Vectors.LANES / 2 * QUERIES * Vectors.LANES];
-    private final float[] unused; // results of the rows that fill up a tile
 
-    Scratch(int stride, int headDim) {
-      scores = new float[QUERIES * stride];
-      unused = new float[headDim];
+    Scratch(int stride, int rows) {
+      scores = new float[rows * stride];
     }
   }
 
@@ -67,14 +71,14 @@ final class AttentionForward {
     int longest = 0;
     double work = 0;
     List<Task> packs = new ArrayList<>();
+    int headsPerTask = headsPerTask();
     for (AttentionInput.Group group : in.groups()) {
       longest = Math.max(longest, group.entries());
       work += 4.0 * group.rows() * group.entries() * shape.queryWidth();
-      boolean isAlone = group.rows() < QUERIES || group.entries() == 0;
-      if (isAlone) {
+      if (group.rows() < QUERIES || group.entries() == 0) {
         for (int row = group.firstRow(); row < group.endRow(); row++) {
-          for (int head = 0; head < shape.heads(); head++) {
-            tasks.add(new Task(group, -1, -1, row, row + 1, head));
+          for (int head = 0; head < shape.heads(); head += headsPerTask) {
+            tasks.add(new Task(group, -1, -1, row, row + 1, head, head + headsPerTask));
           }
         }
         continue;
@@ -85,10 +89,10 @@ final class AttentionForward {
       valuesSize += in.entryRows().isPresent() ? (long) group.entries() * shape.kvWidth() : 0;
       for (int head = 0; head < shape.heads(); head++) {
         if (head % in.headsPerKey() == 0) {
-          packs.add(new Task(group, packedAt, valuesAt, group.firstRow(), group.endRow(), head));
+          packs.add(new Task(group, packedAt, valuesAt, group.firstRow(), group.endRow(), head, head + 1));
         }
         for (int row = group.firstRow(); row < group.endRow(); row += ROWS_PER_PART) {
-          tasks.add(new Task(group, packedAt, valuesAt, row, Math.min(group.endRow(), row + ROWS_PER_PART), head));
+          tasks.add(new Task(group, packedAt, valuesAt, row, Math.min(group.endRow(), row + ROWS_PER_PART), head, head + 1));
         }
       }
     }
@@ -103,11 +107,11 @@ final class AttentionForward {
         tasks.size(),
         (thread, i) -> {
           if (scratch[thread] == null) {
-            scratch[thread] = new Scratch(stride, headDim);
+            scratch[thread] = new Scratch(stride, Math.max(QUERIES, shape.heads()));
           }
           Task task = tasks.get(i);
           if (task.isAlone()) {
-            alone(task, scratch[thread].scores);
+            alone(task, scratch[thread].scores, stride);
           } else {
             tiles(task, packedKeys, gatheredValues, scratch[thread], stride);
           }
@@ -116,49 +120,71 @@ final class AttentionForward {
     memory.giveBack(gatheredValues);
   }
 
+  /** Heads of a row that one task takes: as many as leave each thread something to do, since keys and values are then read in one go. */
+  private int headsPerTask() {
+    int wanted = 2 * workers.threads();
+    return in.rows() >= wanted ? shape.heads() : in.rows() * shape.kvHeads() >= wanted ? in.headsPerKey() : 1;
+  }
+
+  private int kvColumn(int head) {
+    return head / in.headsPerKey() * headDim;
+  }
+
   // ---- one row
 
-  private void alone(Task task, float[] weights) {
+  private void alone(Task task, float[] weights, int stride) {
     int row = task.firstRow;
     int first = in.start().get(row);
     int count = in.end().get(row) - first;
-    int column = task.head / in.headsPerKey() * headDim;
-    int qo = in.queries().rowOffset(row) + task.head * headDim;
-    int oo = out.rowOffset(row) + task.head * headDim;
-    Arrays.fill(out.values(), oo, oo + headDim, 0f);
     for (int i = 0; i < count; ) {
       int keyRow = in.keyRow(first + i);
-      int n = neighbours(first + i, first + count, keyRow);
-      int ko = in.keys().rowOffset(keyRow) + column;
-      AttentionLoops.scores(in.queries().values(), qo, in.keys().values(), ko, in.keys().columns(), n, headDim, scale, weights, i);
+      int n = neighbours(first + i, Math.min(count - i, ENTRIES_PER_BLOCK), keyRow);
+      for (int head = task.head; head < task.endHead; head++) {
+        int ko = in.keys().rowOffset(keyRow) + kvColumn(head);
+        int qo = in.queries().rowOffset(row) + head * headDim;
+        int so = (head - task.head) * stride + i;
+        AttentionLoops.scores(in.queries().values(), qo, in.keys().values(), ko, in.keys().columns(), n, headDim, scale, weights, so);
+      }
       i += n;
     }
-    float total = softmax(task, row, weights, 0, count);
+    float[] totals = new float[task.endHead - task.head];
+    for (int head = task.head; head < task.endHead; head++) {
+      totals[head - task.head] = softmax(head, row, weights, (head - task.head) * stride, count);
+      int oo = out.rowOffset(row) + head * headDim;
+      Arrays.fill(out.values(), oo, oo + headDim, 0f);
+    }
     for (int i = 0; i < count; ) {
       int valueRow = in.keyRow(first + i);
-      int n = neighbours(first + i, first + count, valueRow);
-      int vo = in.values().rowOffset(valueRow) + column;
-      AttentionLoops.mix(out.values(), oo, weights, i, in.values().values(), vo, in.values().columns(), n, headDim);
+      int n = neighbours(first + i, Math.min(count - i, ENTRIES_PER_BLOCK), valueRow);
+      for (int head = task.head; head < task.endHead; head++) {
+        int vo = in.values().rowOffset(valueRow) + kvColumn(head);
+        int oo = out.rowOffset(row) + head * headDim;
+        int wo = (head - task.head) * stride + i;
+        AttentionLoops.mix(out.values(), oo, weights, wo, in.values().values(), vo, in.values().columns(), n, headDim);
+      }
       i += n;
     }
-    finish(row, task.head, count, total);
+    for (int head = task.head; head < task.endHead; head++) {
+      finish(row, head, count, totals[head - task.head]);
+    }
   }
 
-  /** How many entries from {@code entry} are neighbouring rows from {@code row}; a page of the pool holds several. */
-  private int neighbours(int entry, int end, int row) {
+  /** How many of up to {@code limit} entries from {@code entry} are neighbouring rows from {@code row}; a page of the pool holds several. */
+  private int neighbours(int entry, int limit, int row) {
     if (in.entryRows().isEmpty()) {
-      return end - entry;
+      return limit;
     }
+    CpuInts table = in.entryRows().get();
     int n = 1;
-    while (entry + n < end && in.keyRow(entry + n) == row + n) {
+    while (n < limit && table.get(entry + n) == row + n) {
       n++;
     }
     return n;
   }
 
   /** Turns scores into weights that still have to be divided by the sum that is returned; sets the statistics. */
-  private float softmax(Task task, int row, float[] weights, int wo, int count) {
-    int at = logSumExp.rowOffset(row) + task.head;
+  private float softmax(int head, int row, float[] weights, int wo, int count) {
+    int at = logSumExp.rowOffset(row) + head;
     if (count <= 0) {
       logSumExp.values()[at] = Float.NEGATIVE_INFINITY;
       return 1;
@@ -181,7 +207,7 @@ final class AttentionForward {
   /** Packs the keys of a group for one key-value head, and gathers its values if there is a table. */
   private void pack(Task task, float[] packedKeys, float[] gatheredValues) {
     AttentionInput.Group group = task.group;
-    int column = task.head / in.headsPerKey() * headDim;
+    int column = kvColumn(task.head);
     int stride = in.keys().columns();
     int entries = group.entries();
     float[] rows = in.keys().values();
@@ -244,7 +270,7 @@ final class AttentionForward {
     for (int i = 0; i < rows; i++) {
       int row = firstRow + i;
       int first = in.start().get(row) - base;
-      totals[i] = softmax(task, row, scores, i * stride + first, in.end().get(row) - base - first);
+      totals[i] = softmax(task.head, row, scores, i * stride + first, in.end().get(row) - base - first);
       int oo = out.rowOffset(row) + task.head * headDim;
       Arrays.fill(out.values(), oo, oo + headDim, 0f);
     }

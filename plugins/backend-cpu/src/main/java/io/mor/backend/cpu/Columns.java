@@ -3,18 +3,25 @@ package io.mor.backend.cpu;
 import static io.mor.backend.cpu.Vectors.LANES;
 import static io.mor.backend.cpu.Vectors.SPECIES;
 
+import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 
 /**
- * Sums over rows. Each column is summed by one thread over fixed runs of rows, so the order of the additions depends neither on the number of
- * threads nor on the number of columns.
+ * Sums over rows: first over runs of {@link #ROWS_PER_RUN} rows, then over the runs, both in ascending order. The runs are the parts that
+ * threads take, and they are always the same, so the order of the additions does not depend on the number of threads; partial sums also keep
+ * the rounding errors of long columns small.
  */
 final class Columns {
 
-  private static final int ROWS_PER_RUN = 64; // partial sums keep the rounding errors of long columns small
+  /** Rows of a run; with a few hundred columns they fit the second-level cache. */
+  static final int ROWS_PER_RUN = 64;
 
   private Columns() {}
+
+  static int runs(int rows) {
+    return (rows + ROWS_PER_RUN - 1) / ROWS_PER_RUN;
+  }
 
   /** What is summed in every row. */
   enum Term {
@@ -24,58 +31,39 @@ final class Columns {
   }
 
   /**
-   * {@code out[c] (+)= scale * sum over rows of term} for the columns {@code from .. to}.
+   * The sums of a run: row {@code run} of {@code partial [runs, columns]}.
    *
    * @param x {@code [rows, columns]}
    * @param y as x; x itself if the term has none
-   * @param factor one per row; x itself if the term has none
+   * @param factor {@code [rows, 1]}; x itself if the term has none
    */
-  static void sum(
-      float[] out, int oo, Term term, float[] x, int xo, float[] y, int yo, float[] factor, int fo, int rows, int columns, float scale,
-      boolean accumulate, int from, int to) {
+  static void sumRun(Term term, CpuTensor x, CpuTensor y, CpuTensor factor, int rows, int run, float[] partial) {
+    int columns = x.columns();
+    int to = run * columns;
+    Arrays.fill(partial, to, to + columns, 0f);
+    int end = Math.min(rows, (run + 1) * ROWS_PER_RUN);
+    for (int row = run * ROWS_PER_RUN; row < end; row++) {
+      int xo = x.rowOffset(row);
+      int yo = y.rowOffset(row);
+      switch (term) {
+        case X -> Elementwise.add(partial, to, partial, to, x.values(), xo, 1f, columns);
+        case X_TIMES_Y -> Elementwise.multiply(partial, to, x.values(), xo, y.values(), yo, true, columns);
+        case X_TIMES_Y_TIMES_FACTOR ->
+            Elementwise.addScaledProduct(partial, to, x.values(), xo, factor.values()[factor.offset() + row], y.values(), yo, columns);
+      }
+    }
+  }
+
+  /** {@code out[c] (+)= scale * sum over runs of partial [runs, columns]}, for the columns {@code from .. to}. */
+  static void sumOfRuns(float[] partial, int runs, int columns, float[] out, int oo, float scale, boolean accumulate, int from, int to) {
     for (int c = from; c < to; c += LANES) {
       VectorMask<Float> m = SPECIES.indexInRange(c, to);
-      FloatVector total = FloatVector.zero(SPECIES);
-      for (int run = 0; run < rows; run += ROWS_PER_RUN) {
-        int end = Math.min(rows, run + ROWS_PER_RUN);
-        FloatVector partial =
-            switch (term) {
-              case X -> plain(x, xo + c, run, end, columns, m);
-              case X_TIMES_Y -> product(x, xo + c, y, yo + c, run, end, columns, m);
-              case X_TIMES_Y_TIMES_FACTOR -> scaledProduct(x, xo + c, y, yo + c, factor, fo, run, end, columns, m);
-            };
-        total = total.add(partial);
+      FloatVector sum = FloatVector.zero(SPECIES);
+      for (int run = 0; run < runs; run++) {
+        sum = sum.add(FloatVector.fromArray(SPECIES, partial, run * columns + c, m));
       }
-      total = total.mul(scale);
-      (accumulate ? total.add(FloatVector.fromArray(SPECIES, out, oo + c, m)) : total).intoArray(out, oo + c, m);
+      sum = sum.mul(scale);
+      (accumulate ? sum.add(FloatVector.fromArray(SPECIES, out, oo + c, m)) : sum).intoArray(out, oo + c, m);
     }
-  }
-
-  private static FloatVector plain(float[] x, int xo, int from, int to, int columns, VectorMask<Float> m) {
-    FloatVector sum = FloatVector.zero(SPECIES);
-    for (int row = from; row < to; row++) {
-      sum = sum.add(FloatVector.fromArray(SPECIES, x, xo + row * columns, m));
-    }
-    return sum;
-  }
-
-  private static FloatVector product(float[] x, int xo, float[] y, int yo, int from, int to, int columns, VectorMask<Float> m) {
-    FloatVector sum = FloatVector.zero(SPECIES);
-    for (int row = from; row < to; row++) {
-      int at = row * columns;
-      sum = FloatVector.fromArray(SPECIES, x, xo + at, m).fma(FloatVector.fromArray(SPECIES, y, yo + at, m), sum);
-    }
-    return sum;
-  }
-
-  private static FloatVector scaledProduct(
-      float[] x, int xo, float[] y, int yo, float[] factor, int fo, int from, int to, int columns, VectorMask<Float> m) {
-    FloatVector sum = FloatVector.zero(SPECIES);
-    for (int row = from; row < to; row++) {
-      int at = row * columns;
-      FloatVector scaled = FloatVector.fromArray(SPECIES, x, xo + at, m).mul(factor[fo + row]);
-      sum = scaled.fma(FloatVector.fromArray(SPECIES, y, yo + at, m), sum);
-    }
-    return sum;
   }
 }

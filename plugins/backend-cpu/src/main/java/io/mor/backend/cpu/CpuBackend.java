@@ -380,25 +380,33 @@ public final class CpuBackend implements Backend {
   public void columnSum(Tensor out, Tensor x, double scale, boolean accumulate) {
     CpuTensor o = written(out);
     CpuTensor a = of(x);
-    columnSums(o, 0, Columns.Term.X, a, a, a, rows(x), (float) scale, accumulate);
+    columnSums(o, Columns.Term.X, a, a, a, rows(x), (float) scale, accumulate);
   }
 
   @Override
   public void columnDot(Tensor out, Tensor a, Tensor b, double scale, boolean accumulate) {
-    columnSums(written(out), 0, Columns.Term.X_TIMES_Y, of(a), of(b), of(a), rows(a), (float) scale, accumulate);
+    columnSums(written(out), Columns.Term.X_TIMES_Y, of(a), of(b), of(a), rows(a), (float) scale, accumulate);
   }
 
   private void columnSums(
-      CpuTensor out, int outRow, Columns.Term term, CpuTensor x, CpuTensor y, CpuTensor factor, int rows, float scale, boolean accumulate) {
-    int columns = x.columns();
-    int vectors = (columns + Vectors.LANES - 1) / Vectors.LANES;
+      CpuTensor out, Columns.Term term, CpuTensor x, CpuTensor y, CpuTensor factor, int rows, float scale, boolean accumulate) {
+    int runs = Columns.runs(rows);
+    float[] partial = memory.take((long) runs * x.columns(), "partial sums of columns");
+    boolean isSmall = rows * x.columns() < 2 * ELEMENTS_PER_PART;
+    workers.run(isSmall, runs, (thread, run) -> Columns.sumRun(term, x, y, factor, rows, run, partial));
+    sumRuns(out, partial, runs, scale, accumulate);
+    memory.giveBack(partial);
+  }
+
+  private void sumRuns(CpuTensor out, float[] partial, int runs, float scale, boolean accumulate) {
+    int columns = out.columns();
     workers.split(
-        vectors,
-        1 + ELEMENTS_PER_PART / Math.max(1, rows * Vectors.LANES),
+        (columns + Vectors.LANES - 1) / Vectors.LANES,
+        1 + ELEMENTS_PER_PART / Math.max(1, runs * Vectors.LANES),
         (from, to) ->
-            Columns.sum(
-                out.values(), out.rowOffset(outRow), term, x.values(), x.offset(), y.values(), y.offset(), factor.values(), factor.offset(),
-                rows, columns, scale, accumulate, from * Vectors.LANES, Math.min(columns, to * Vectors.LANES)));
+            Columns.sumOfRuns(
+                partial, runs, columns, out.values(), out.offset(), scale, accumulate, from * Vectors.LANES,
+                Math.min(columns, to * Vectors.LANES)));
   }
 
   @Override
@@ -681,24 +689,38 @@ public final class CpuBackend implements Backend {
     Optional<CpuInts> rowOfWeight = variant.map(this::of);
     int rows = rows(dx);
     int columns = a.columns();
-    if (rowOfWeight.isEmpty()) {
-      columnSums(dw, 0, Columns.Term.X_TIMES_Y_TIMES_FACTOR, g, a, r, rows, 1f, true);
-    } else {
+    if (rowOfWeight.isPresent()) {
       variantGradients(dw, a, r, g, rowOfWeight.get(), rows);
+      CpuTensor d = written(dx);
+      eachRow(rows, 3 * columns, i -> rmsNormRowBackward(d, a, r, w, variant(rowOfWeight, i), g, i, accumulate));
+      return;
     }
     CpuTensor d = written(dx);
-    eachRow(
-        rows,
-        3 * columns,
-        i -> {
-          int wo = w.rowOffset(variant(rowOfWeight, i));
-          double factor = r.values()[r.offset() + i];
-          double dot = Elementwise.tripleDot(a.values(), a.rowOffset(i), g.values(), g.rowOffset(i), w.values(), wo, columns);
-          float common = (float) (dot * factor * factor * factor / columns); // of y_c = w_c x_c r: dr/dx_c = -r^3 x_c / columns
-          Elementwise.normaliseBackward(
-              d.values(), d.rowOffset(i), g.values(), g.rowOffset(i), w.values(), wo, (float) factor, a.values(), a.rowOffset(i), common,
-              accumulate, columns);
+    int runs = Columns.runs(rows);
+    float[] partial = memory.take((long) runs * columns, "partial sums of columns");
+    workers.run(
+        rows * columns < ELEMENTS_PER_PART,
+        runs,
+        (thread, run) -> {
+          Columns.sumRun(Columns.Term.X_TIMES_Y_TIMES_FACTOR, g, a, r, rows, run, partial);
+          for (int i = run * Columns.ROWS_PER_RUN; i < Math.min(rows, (run + 1) * Columns.ROWS_PER_RUN); i++) {
+            rmsNormRowBackward(d, a, r, w, 0, g, i, accumulate);
+          }
         });
+    sumRuns(dw, partial, runs, 1f, true);
+    memory.giveBack(partial);
+  }
+
+  private static void rmsNormRowBackward(
+      CpuTensor dx, CpuTensor x, CpuTensor rstd, CpuTensor weight, int weightRow, CpuTensor dy, int i, boolean accumulate) {
+    int columns = x.columns();
+    int wo = weight.rowOffset(weightRow);
+    double factor = rstd.values()[rstd.offset() + i];
+    double dot = Elementwise.tripleDot(x.values(), x.rowOffset(i), dy.values(), dy.rowOffset(i), weight.values(), wo, columns);
+    float common = (float) (dot * factor * factor * factor / columns); // of y_c = w_c x_c r: dr/dx_c = -r^3 x_c / columns
+    Elementwise.normaliseBackward(
+        dx.values(), dx.rowOffset(i), dy.values(), dy.rowOffset(i), weight.values(), wo, (float) factor, x.values(), x.rowOffset(i), common,
+        accumulate, columns);
   }
 
   /** {@code dweight[variant[i]] += dy * x * rstd}, ascending i. */

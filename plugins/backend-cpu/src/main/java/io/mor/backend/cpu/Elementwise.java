@@ -71,6 +71,19 @@ final class Elementwise {
     }
   }
 
+  /** {@code out += x * factor * y}. */
+  static void addScaledProduct(float[] out, int oo, float[] x, int xo, float factor, float[] y, int yo, int n) {
+    FloatVector f = FloatVector.broadcast(SPECIES, factor);
+    int i = 0;
+    for (; i <= n - LANES; i += LANES) {
+      load(x, xo + i).mul(f).fma(load(y, yo + i), load(out, oo + i)).intoArray(out, oo + i);
+    }
+    if (i < n) {
+      VectorMask<Float> m = rest(i, n);
+      load(x, xo + i, m).mul(f).fma(load(y, yo + i, m), load(out, oo + i, m)).intoArray(out, oo + i, m);
+    }
+  }
+
   /** {@code out (+)= factor * x}. */
   static void scale(float[] out, int oo, float[] x, int xo, float factor, boolean accumulate, int n) {
     FloatVector f = FloatVector.broadcast(SPECIES, factor);
