@@ -44,7 +44,7 @@ class CudaFastModeTest extends BackendContract {
                   Operand b = transposeB ? run.matrix("b", n, 1024) : run.matrix("b", 1024, n);
                   Operand out = run.matrix("out", 384, n);
                   run.backend().matmul(out.tensor(), a.tensor(), transposeA, b.tensor(), transposeB, run.accumulate());
-                  out.record(64); // TF32 would be off by far more: its operands have 10 bits
+                  out.record(1024); // TF32 would be off by 30 times that: its operands have 10 bits
                 });
       }
     }
