@@ -6,6 +6,7 @@
 module io.mor.bench {
   requires io.mor.api;
   requires io.mor.backend.cpu;
+  requires io.mor.backend.cuda;
   requires java.management;
   requires jdk.incubator.vector;
 }

@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.stream.Stream;
 
 /** The golden cases as a folder on disk: in a reactor build they may be in classes or in a jar. */
@@ -17,7 +18,15 @@ final class GoldenFolder {
 
   private GoldenFolder() {}
 
-  static Path of(URL readme) throws IOException, URISyntaxException {
+  /** The folder of every case, sorted. */
+  static List<Path> cases() throws IOException, URISyntaxException {
+    URL inTestkit = Objects.requireNonNull(GoldenFolder.class.getResource("/io/mor/testkit/golden/README.md"), "the golden cases are not there");
+    try (Stream<Path> inside = Files.list(of(inTestkit))) {
+      return inside.filter(Files::isDirectory).sorted().toList();
+    }
+  }
+
+  private static Path of(URL readme) throws IOException, URISyntaxException {
     URI uri = readme.toURI();
     if (uri.getScheme().equals("file")) {
       return Path.of(uri).getParent();

@@ -17,11 +17,26 @@ import io.mor.testkit.Operand;
 import java.util.Optional;
 import java.util.Random;
 import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
 /** The invariant mode, and the sizes at which these kernels change how they work. Needs a GPU. */
 @RequiresGpu
 class CudaBackendTest extends BackendContract {
+
+  /** Keeps the device's context, which every test would otherwise make anew. */
+  private static CudaBackend keeper;
+
+  @BeforeAll
+  static void keepTheContext() {
+    keeper = Gpu.open(CudaMode.INVARIANT);
+  }
+
+  @AfterAll
+  static void letTheContextGo() {
+    keeper.close();
+  }
 
   @Override
   protected Backend createBackend() {

@@ -6,11 +6,26 @@ import io.mor.api.backend.Backend;
 import io.mor.testkit.BackendContract;
 import io.mor.testkit.Batch;
 import io.mor.testkit.Operand;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
 /** The fast mode, whose matrix products may depend on the number of rows. Needs a GPU and libcublasLt. */
 @RequiresGpu
 class CudaFastModeTest extends BackendContract {
+
+  /** Keeps the device's context, which every test would otherwise make anew. */
+  private static CudaBackend keeper;
+
+  @BeforeAll
+  static void keepTheContext() {
+    keeper = Gpu.open(CudaMode.INVARIANT);
+  }
+
+  @AfterAll
+  static void letTheContextGo() {
+    keeper.close();
+  }
 
   @Override
   protected Backend createBackend() {

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Packs everything that mor-bench/gpu/run-all.sh needs on a machine with a GPU but no Maven and no network: a Java runtime made by jlink, the jars,
+# the tests with JUnit's console launcher, and the golden cases (inside mor-testkit's jar).
+#
+# usage: mor-bench/gpu/pack.sh [FOLDER]     makes FOLDER/gpu.tar.xz, by default .carry/gpu.tar.xz at the project's root
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+target=$(mkdir -p "${1:-$root/.carry}" && cd "${1:-$root/.carry}" && pwd)
+limit_mib=60
+junit_console=1.14.4
+modules=plugins/backend-cuda,mor-cli,mor-bench
+
+java_home() {
+  for candidate in "${JAVA_HOME:-}" /usr/lib/jvm/*25* "$HOME"/.sdkman/candidates/java/25*; do
+    if [ -x "$candidate/bin/jlink" ] && "$candidate/bin/java" -version 2>&1 | grep -q 'version "25'; then
+      echo "$candidate"
+      return
+    fi
+  done
+  echo "pack.sh: no JDK 25 with jlink found; set JAVA_HOME to one" >&2
+  exit 1
+}
+jdk=$(java_home)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$work/gpu/lib" "$work/gpu/tests"
+
+cd "$root"
+# package and copy in one reactor: the project's jars are taken from it, nothing is installed
+mvn -q -pl "$modules" -am package -DskipTests org.apache.maven.plugins:maven-dependency-plugin:copy-dependencies \
+  -DincludeScope=test -DoutputDirectory="$work/gpu/lib" -DuseBaseVersion=true
+mvn -q org.apache.maven.plugins:maven-dependency-plugin:copy \
+  -Dartifact="org.junit.platform:junit-platform-console-standalone:$junit_console" -DoutputDirectory="$work/gpu" --non-recursive
+mv "$work/gpu/junit-platform-console-standalone-$junit_console.jar" "$work/gpu/junit-console.jar"
+for module in plugins/backend-cuda mor-cli mor-bench; do
+  jar=$(ls "$root/$module"/target/*.jar 2>/dev/null | grep -v -e sources -e javadoc | head -1 || true)
+  if [ -n "$jar" ]; then
+    cp "$jar" "$work/gpu/lib/"
+  fi
+  if [ -d "$root/$module/target/test-classes" ]; then
+    cp -r "$root/$module/target/test-classes" "$work/gpu/tests/$(basename "$module")"
+  fi
+done
+# the console launcher brings JUnit itself; the tokenizer's natives and the architecture rules are not needed on a GPU
+rm -f "$work"/gpu/lib/junit-* "$work"/gpu/lib/opentest4j-* "$work"/gpu/lib/apiguardian-* "$work"/gpu/lib/tokenizers-* "$work"/gpu/lib/archunit-* \
+  "$work"/gpu/lib/mor-tokenizer-huggingface-*
+
+"$jdk/bin/jlink" --output "$work/gpu/jre" --strip-debug --no-header-files --no-man-pages \
+  --add-modules java.base,java.logging,java.management,java.net.http,java.sql,java.xml,jdk.incubator.vector,jdk.jfr,jdk.management,jdk.unsupported,jdk.zipfs
+git -C "$root" rev-parse HEAD > "$work/gpu/commit" 2>/dev/null || echo unknown > "$work/gpu/commit"
+
+tar -C "$work" -cf - gpu | xz -T0 -6 > "$target/gpu.tar.xz"
+bytes=$(stat -c %s "$target/gpu.tar.xz")
+echo "$target/gpu.tar.xz: $((bytes / 1024 / 1024)) MiB"
+if [ "$bytes" -gt $((limit_mib * 1024 * 1024)) ]; then
+  echo "pack.sh: larger than $limit_mib MiB" >&2
+  exit 1
+fi
