@@ -14,6 +14,8 @@ import picocli.CommandLine.Spec;
     subcommands = {
       QuickstartCommand.class,
       TrainCommand.class,
+      EvalCommand.class,
+      CalibrateCommand.class,
       GenerateCommand.class,
       ImportCommand.class,
       ConformanceCommand.class,
