@@ -10,13 +10,13 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "mor",
     description = "Trains and runs Mixture-of-Recursions language models.",
-    versionProvider = Version.class,
+    versionProvider = VersionProvider.class,
     subcommands = {
       QuickstartCommand.class,
       TrainCommand.class,
       EvalCommand.class,
-      CalibrateCommand.class,
       GenerateCommand.class,
+      CalibrateCommand.class,
       ImportCommand.class,
       ConformanceCommand.class,
       PluginsCommand.class,

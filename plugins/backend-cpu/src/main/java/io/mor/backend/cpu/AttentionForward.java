@@ -58,13 +58,9 @@ final class AttentionForward {
 
     private final float[] scores; // one row for each query of a tile, or for each head of a query
     private final float[] partial = new float[Vectors.LANES / 2 * QUERIES * Vectors.LANES];
-    private final float[] totals;
-    private final int[] queryOffsets = new int[QUERIES];
-    private final int[] outOffsets = new int[QUERIES];
 
     Scratch(int stride, int rows) {
       scores = new float[rows * stride];
-      totals = new float[rows];
     }
   }
 
@@ -115,7 +111,7 @@ final class AttentionForward {
           }
           Task task = tasks.get(i);
           if (task.isAlone()) {
-            alone(task, scratch[thread], stride);
+            alone(task, scratch[thread].scores, stride);
           } else {
             tiles(task, packedKeys, gatheredValues, scratch[thread], stride);
           }
@@ -136,8 +132,7 @@ final class AttentionForward {
 
   // ---- one row
 
-  private void alone(Task task, Scratch scratch, int stride) {
-    float[] weights = scratch.scores;
+  private void alone(Task task, float[] weights, int stride) {
     int row = task.firstRow;
     int first = in.start().get(row);
     int count = in.end().get(row) - first;
@@ -152,7 +147,7 @@ final class AttentionForward {
       }
       i += n;
     }
-    float[] totals = scratch.totals;
+    float[] totals = new float[task.endHead - task.head];
     for (int head = task.head; head < task.endHead; head++) {
       totals[head - task.head] = softmax(head, row, weights, (head - task.head) * stride, count);
       int oo = out.rowOffset(row) + head * headDim;
@@ -264,16 +259,14 @@ final class AttentionForward {
     }
     float[] scores = scratch.scores;
     float[] q = in.queries().values();
-    int[] qo = scratch.queryOffsets;
-    for (int i = 0; i < QUERIES; i++) {
-      qo[i] = in.queries().rowOffset(firstRow + Math.min(i, rows - 1)) + task.head * headDim;
-    }
+    int[] qo = new int[QUERIES];
+    Arrays.setAll(qo, i -> in.queries().rowOffset(firstRow + Math.min(i, rows - 1)) + task.head * headDim);
     int packed = packedAt(task);
     for (int i = lowest / Vectors.LANES * Vectors.LANES; i < highest; i += Vectors.LANES) {
       int ko = packed + i / Tiles.WIDTH * Tiles.WIDTH * headDim + i % Tiles.WIDTH;
       AttentionLoops.scores(q, qo[0], qo[1], qo[2], qo[3], packedKeys, ko, headDim, scale, scratch.partial, scores, i, stride);
     }
-    float[] totals = scratch.totals;
+    float[] totals = new float[QUERIES];
     for (int i = 0; i < rows; i++) {
       int row = firstRow + i;
       int first = in.start().get(row) - base;
@@ -299,7 +292,7 @@ final class AttentionForward {
     int valueStride = isGathered ? headDim : in.values().columns();
     float[] o = out.values();
     boolean together = rows == QUERIES && commonFirst < commonEnd;
-    int[] oo = scratch.outOffsets;
+    int[] oo = new int[QUERIES];
     for (int i = 0; i < rows; i++) {
       int row = firstRow + i;
       oo[i] = out.rowOffset(row) + task.head * headDim;

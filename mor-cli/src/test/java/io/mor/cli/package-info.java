@@ -1,0 +1,2 @@
+/** The command line: commands in this process, and the launcher as a process of its own. */
+package io.mor.cli;
