@@ -12,8 +12,8 @@ import picocli.CommandLine.Option;
 @Command(
     name = "calibrate",
     description = {
-      "Set how many recursions tokens get: finds the selector's cut-offs on held-out text and keeps them in the run folder.",
-      "Every later command takes them from there; delete calibration.json to go back to those of training."
+      "Set the cut-offs of a run's selector from its validation text, so that depth is a knob at deployment.",
+      "The run keeps them beside its checkpoints, which stay as they are."
     })
 final class CalibrateCommand implements Callable<Integer> {
 
@@ -21,33 +21,33 @@ final class CalibrateCommand implements Callable<Integer> {
 
   @Mixin private LoadOptions load;
 
-  @ArgGroup(exclusive = true, multiplicity = "1")
+  @ArgGroup(multiplicity = "1")
   private Target target;
 
-  /** One of two ways to say it. */
+  /** What to reach. */
   static final class Target {
     @Option(
         names = "--capacity",
-        paramLabel = "SHARE",
+        paramLabel = "C",
         split = ",",
         required = true,
-        description = "Share of all tokens that runs each recursion, the first 1, not increasing; for example 1,0.5,0.25.")
+        description = "Share of the tokens that is to run each recursion, for example 1,0.5,0.25.")
     private List<Double> capacities;
 
-    @Option(names = "--mean-depth", paramLabel = "DEPTH", required = true, description = "Recursions per token on average; for example 1.7.")
+    @Option(names = "--mean-depth", paramLabel = "D", required = true, description = "Recursions that a token is to run on average, for example 1.7.")
     private Double meanDepth;
 
-    CalibrationTarget chosen() {
-      return capacities != null ? new CalibrationTarget.Capacities(capacities) : new CalibrationTarget.MeanDepth(meanDepth);
+    CalibrationTarget wanted() {
+      return meanDepth == null ? new CalibrationTarget.Capacities(capacities) : new CalibrationTarget.MeanDepth(meanDepth);
     }
   }
 
   @Option(
       names = "--batches",
       paramLabel = "N",
-      defaultValue = "0",
-      description = "Calibrate on so many batches of validation text only; 0: all of it. Default: ${DEFAULT-VALUE}.")
-  private long batches;
+      defaultValue = "20",
+      description = "Batches of the run's training size to measure on; 0: all validation text (default: ${DEFAULT-VALUE}).")
+  private int batches;
 
   CalibrateCommand(Console console) {
     this.console = console;
@@ -58,7 +58,7 @@ final class CalibrateCommand implements Callable<Integer> {
     return load.withModel(
         console,
         (mor, model) -> {
-          console.out().print(model.calibrate(target.chosen(), batches, console::say).table());
+          console.out().print(model.calibrate(target.wanted(), Batches.checked(batches), console::say).table());
           return ExitCode.SUCCESS;
         });
   }

@@ -1,6 +1,8 @@
 package io.mor.cli;
 
 import java.util.List;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /** Colours of terminals for the number of recursions a token took: cool for few, warm for many. Immutable. */
 final class DepthColours {
@@ -24,5 +26,10 @@ final class DepthColours {
     int last = PALETTE.size() - 1;
     int steps = Math.max(1, recursions - 1);
     return PALETTE.get(Math.clamp((long) (depth - 1) * last / steps, 0, last));
+  }
+
+  /** What the colours mean. */
+  String legend() {
+    return "depth " + IntStream.rangeClosed(1, recursions).mapToObj(depth -> paint(Integer.toString(depth), depth)).collect(Collectors.joining(" "));
   }
 }

@@ -10,8 +10,8 @@ import picocli.CommandLine.Option;
 @Command(
     name = "eval",
     description = {
-      "Measure a run on its validation text: loss, perplexity, bits per byte, depths, what the router reports.",
-      "The causal column is what generation does. Beside it the selection of training, which sees later tokens."
+      "Measure a run on its validation text: loss, perplexity, bits per byte, depths and routing figures.",
+      "Causal selection, which generation uses, comes first; the full-sequence selection of training stands beside it, marked as not causal."
     })
 final class EvalCommand implements Callable<Integer> {
 
@@ -23,13 +23,13 @@ final class EvalCommand implements Callable<Integer> {
       names = "--batches",
       paramLabel = "N",
       defaultValue = "0",
-      description = "Measure on so many batches (of training.batch rows) only; 0: the whole validation text. Default: ${DEFAULT-VALUE}.")
-  private long batches;
+      description = "Batches of the run's training size to measure on; 0, the default: all validation text.")
+  private int batches;
 
-  @Option(names = "--causal-only", description = "Leave out full-sequence selection; half the time.")
+  @Option(names = "--causal-only", description = "Leave the full-sequence selection out.")
   private boolean causalOnly;
 
-  @Option(names = "--json", description = "Print the figures as one line of JSON instead of a table.")
+  @Option(names = "--json", description = "Print one line of JSON instead of a table.")
   private boolean json;
 
   EvalCommand(Console console) {
@@ -41,12 +41,8 @@ final class EvalCommand implements Callable<Integer> {
     return load.withModel(
         console,
         (mor, model) -> {
-          EvaluationReport report = model.evaluate(batches, !causalOnly && model.model().isRouted(), console::say);
-          if (json) {
-            console.out().println(Json.line(report.figures()));
-          } else {
-            console.out().print(report.table());
-          }
+          EvaluationReport report = model.evaluate(Batches.checked(batches), !causalOnly, console::say);
+          console.out().print(json ? Json.line(report.figures()) + System.lineSeparator() : report.table());
           return ExitCode.SUCCESS;
         });
   }

@@ -92,7 +92,7 @@ final class GenerateCommand implements Callable<Integer> {
     }
     console.out().println(text.isEmpty() ? result.ids().stream().map(String::valueOf).collect(Collectors.joining(" ")) : "");
     if (console.progressOnTerminal()) {
-      report(result, coloured ? "depth " + DepthText.legend(console, model.config().model().shape().recursions()) : "");
+      report(result, coloured ? colours.legend() : "");
     }
     return ExitCode.SUCCESS;
   }

@@ -200,8 +200,11 @@ final class QuickstartCommand implements Callable<Integer> {
     table.print(console.out(), "");
     console.out().println();
     Result mor = results.get(1);
-    console.out().println("MoR-3 goes on from \"" + PROMPT.strip() + "\", each token coloured by its depth (" + DepthText.legend(console, RECURSIONS) + "):");
-    console.out().println(DepthText.of(console, RECURSIONS, PROMPT, mor.tokens()));
+    DepthColours colours = new DepthColours(RECURSIONS);
+    console
+        .out()
+        .println("MoR-3 goes on from \"" + PROMPT.strip() + "\"" + (console.colour() ? ", each token in the colour of its depth (" + colours.legend() + "):" : ":"));
+    console.out().println(DepthText.of(console, PROMPT, mor.tokens(), colours));
     console.out().println();
     for (Result result : results) {
       console.out().println(result.name() + ": " + result.folder());

@@ -3,6 +3,7 @@ package io.mor.cli;
 import io.mor.runtime.data.DataListener;
 import io.mor.runtime.experiment.RunListener;
 import io.mor.runtime.train.StepReport;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 
@@ -10,6 +11,10 @@ import java.util.Map;
 final class TrainingProgress implements RunListener, AutoCloseable {
 
   private static final int BAR = 20;
+
+  /** Of an evaluation's many figures those that fit a line; the metric sinks have all. */
+  private static final List<String> HEADLINES =
+      List.of("validation-loss", "validation-bits-per-byte", "validation-mean-depth", "validation-loss-full-sequence");
 
   private final String name;
   private final ProgressLine line;
@@ -50,7 +55,12 @@ final class TrainingProgress implements RunListener, AutoCloseable {
   public void onEvaluation(long step, Map<String, Double> figures) {
     evaluation = figures;
     StringBuilder text = new StringBuilder(name + " step " + (step + 1) + ":");
-    figures.forEach((figure, value) -> text.append(' ').append(figure).append(' ').append(String.format(Locale.ROOT, "%.4f", value)));
+    for (String figure : HEADLINES) {
+      if (figures.containsKey(figure)) {
+        text.append("  ").append(figure.substring("validation-".length()).replace('-', ' '));
+        text.append(String.format(Locale.ROOT, " %.4f", figures.get(figure)));
+      }
+    }
     line.print(text.toString());
   }
 

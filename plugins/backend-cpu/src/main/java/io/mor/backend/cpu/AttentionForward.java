@@ -58,9 +58,13 @@ final class AttentionForward {
 
     private final float[] scores; // one row for each query of a tile, or for each head of a query
     private final float[] partial = new float[Vectors.LANES / 2 * QUERIES * Vectors.LANES];
+    private final float[] totals;
+    private final int[] queryOffsets = new int[QUERIES];
+    private final int[] outOffsets = new int[QUERIES];
 
     Scratch(int stride, int rows) {
       scores = new float[rows * stride];
+      totals = new float[rows];
     }
   }
 
@@ -111,7 +115,7 @@ final class AttentionForward {
           }
           Task task = tasks.get(i);
           if (task.isAlone()) {
-            alone(task, scratch[thread].scores, stride);
+            alone(task, scratch[thread], stride);
           } else {
             tiles(task, packedKeys, gatheredValues, scratch[thread], stride);
           }
@@ -132,7 +136,8 @@ final class AttentionForward {
 
   // ---- one row
 
-  private void alone(Task task, float[] weights, int stride) {
+  private void alone(Task task, Scratch scratch, int stride) {
+    float[] weights = scratch.scores;
     int row = task.firstRow;
     int first = in.start().get(row);
     int count = in.end().get(row) - first;
@@ -147,7 +152,7 @@ final class AttentionForward {
       }
       i += n;
     }
-    float[] totals = new float[task.endHead - task.head];
+    float[] totals = scratch.totals;
     for (int head = task.head; head < task.endHead; head++) {
       totals[head - task.head] = softmax(head, row, weights, (head - task.head) * stride, count);
       int oo = out.rowOffset(row) + head * headDim;
@@ -259,14 +264,16 @@ final class AttentionForward {
     }
     float[] scores = scratch.scores;
     float[] q = in.queries().values();
-    int[] qo = new int[QUERIES];
-    Arrays.setAll(qo, i -> in.queries().rowOffset(firstRow + Math.min(i, rows - 1)) + task.head * headDim);
+    int[] qo = scratch.queryOffsets;
+    for (int i = 0; i < QUERIES; i++) {
+      qo[i] = in.queries().rowOffset(firstRow + Math.min(i, rows - 1)) + task.head * headDim;
+    }
     int packed = packedAt(task);
     for (int i = lowest / Vectors.LANES * Vectors.LANES; i < highest; i += Vectors.LANES) {
       int ko = packed + i / Tiles.WIDTH * Tiles.WIDTH * headDim + i % Tiles.WIDTH;
       AttentionLoops.scores(q, qo[0], qo[1], qo[2], qo[3], packedKeys, ko, headDim, scale, scratch.partial, scores, i, stride);
     }
-    float[] totals = new float[QUERIES];
+    float[] totals = scratch.totals;
     for (int i = 0; i < rows; i++) {
       int row = firstRow + i;
       int first = in.start().get(row) - base;
@@ -292,7 +299,7 @@ final class AttentionForward {
     int valueStride = isGathered ? headDim : in.values().columns();
     float[] o = out.values();
     boolean together = rows == QUERIES && commonFirst < commonEnd;
-    int[] oo = new int[QUERIES];
+    int[] oo = scratch.outOffsets;
     for (int i = 0; i < rows; i++) {
       int row = firstRow + i;
       oo[i] = out.rowOffset(row) + task.head * headDim;

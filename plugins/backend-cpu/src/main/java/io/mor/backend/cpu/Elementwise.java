@@ -11,6 +11,8 @@ import jdk.incubator.vector.VectorMask;
 /**
  * Loops over {@code n} neighbouring elements of arrays from given offsets; the result may be an operand. The elements after the last whole
  * vector go through the same operations under a mask, so that an element's result does not depend on its place.
+ *
+ * <p>Sums return from two places: where a vector could come from either side of a branch, the compiler allocates it.
  */
 final class Elementwise {
 
@@ -365,11 +367,12 @@ final class Elementwise {
     for (; i <= n - LANES; i += LANES) {
       a = load(x, xo + i).fma(load(y, yo + i), a);
     }
-    if (i < n) {
-      VectorMask<Float> m = rest(i, n);
-      b = load(x, xo + i, m).fma(load(y, yo + i, m), b);
+    if (i == n) {
+      return Vectors.sum(a.add(b).add(c.add(d)));
     }
-    return Vectors.sum(a.add(b).add(c.add(d)));
+    VectorMask<Float> m = rest(i, n);
+    FloatVector last = load(x, xo + i, m).fma(load(y, yo + i, m), b);
+    return Vectors.sum(a.add(last).add(c.add(d)));
   }
 
   /** The sum of the elements in a fixed order. */
@@ -384,11 +387,10 @@ final class Elementwise {
     for (; i <= n - LANES; i += LANES) {
       a = a.add(load(x, xo + i));
     }
-    if (i < n) {
-      VectorMask<Float> m = rest(i, n);
-      b = b.add(load(x, xo + i, m));
+    if (i == n) {
+      return Vectors.sum(a.add(b));
     }
-    return Vectors.sum(a.add(b));
+    return Vectors.sum(a.add(b.add(load(x, xo + i, rest(i, n)))));
   }
 
   /** The largest element; NaN elements are ignored, negative infinity if there is none. */
@@ -416,13 +418,13 @@ final class Elementwise {
       e.intoArray(out, oo + i);
       total = total.add(e);
     }
-    if (i < n) {
-      VectorMask<Float> m = rest(i, n);
-      FloatVector e = VectorMath.exp(load(x, xo + i, m).sub(shift));
-      e.intoArray(out, oo + i, m);
-      total = total.add(e, m);
+    if (i == n) {
+      return Vectors.sum(total);
     }
-    return Vectors.sum(total);
+    VectorMask<Float> m = rest(i, n);
+    FloatVector last = VectorMath.exp(load(x, xo + i, m).sub(shift));
+    last.intoArray(out, oo + i, m);
+    return Vectors.sum(total.add(last, m));
   }
 
   /** The sum of {@code exp(x - shift)}, in the order of {@link #expOfDifference}. */
@@ -432,11 +434,11 @@ final class Elementwise {
     for (; i <= n - LANES; i += LANES) {
       total = total.add(VectorMath.exp(load(x, xo + i).sub(shift)));
     }
-    if (i < n) {
-      VectorMask<Float> m = rest(i, n);
-      total = total.add(VectorMath.exp(load(x, xo + i, m).sub(shift)), m);
+    if (i == n) {
+      return Vectors.sum(total);
     }
-    return Vectors.sum(total);
+    VectorMask<Float> m = rest(i, n);
+    return Vectors.sum(total.add(VectorMath.exp(load(x, xo + i, m).sub(shift)), m));
   }
 
   /** {@code out (+)= y * (dy - shift)}. */
@@ -477,11 +479,11 @@ final class Elementwise {
     for (; i <= n - LANES; i += LANES) {
       a = load(x, xo + i).mul(load(y, yo + i)).fma(load(z, zo + i), a);
     }
-    if (i < n) {
-      VectorMask<Float> m = rest(i, n);
-      b = load(x, xo + i, m).mul(load(y, yo + i, m)).fma(load(z, zo + i, m), b);
+    if (i == n) {
+      return Vectors.sum(a.add(b));
     }
-    return Vectors.sum(a.add(b));
+    VectorMask<Float> m = rest(i, n);
+    return Vectors.sum(a.add(load(x, xo + i, m).mul(load(y, yo + i, m)).fma(load(z, zo + i, m), b)));
   }
 
   /** {@code dx (+)= dy * weight * factor - x * common}: the gradient of a normalised row. */
