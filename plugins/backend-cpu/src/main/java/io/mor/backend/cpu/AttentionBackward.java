@@ -5,7 +5,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorMask;
 
 /**
  * Gradients of {@link AttentionForward} for ranges without a table. For each group and key-value head one thread walks over tiles of query rows
@@ -223,24 +222,15 @@ final class AttentionBackward {
   /** From scores and {@code dp} to {@code p} and {@code ds} for the keys {@code first .. last} of a row, 0 for the others. */
   private static void weights(
       float[] p, float[] ds, int at, int first, int last, int keys, float scale, float logSumExp, float outDotGradient) {
-    Arrays.fill(p, at, at + first, 0f);
-    Arrays.fill(ds, at, at + first, 0f);
-    int i = first;
-    for (; i <= last - Vectors.LANES; i += Vectors.LANES) {
+    for (int i = first / Vectors.LANES * Vectors.LANES; i < last; i += Vectors.LANES) { // whole vectors: KEYS is a multiple of them
       FloatVector score = FloatVector.fromArray(Vectors.SPECIES, p, at + i);
       FloatVector weight = VectorMath.exp(score.mul(scale).sub(logSumExp));
       weight.intoArray(p, at + i);
       FloatVector dp = FloatVector.fromArray(Vectors.SPECIES, ds, at + i);
       weight.mul(dp.sub(outDotGradient)).mul(scale).intoArray(ds, at + i);
     }
-    if (i < last) {
-      VectorMask<Float> m = Vectors.SPECIES.indexInRange(i, last);
-      FloatVector score = FloatVector.fromArray(Vectors.SPECIES, p, at + i, m);
-      FloatVector weight = VectorMath.exp(score.mul(scale).sub(logSumExp));
-      weight.intoArray(p, at + i, m);
-      FloatVector dp = FloatVector.fromArray(Vectors.SPECIES, ds, at + i, m);
-      weight.mul(dp.sub(outDotGradient)).mul(scale).intoArray(ds, at + i, m);
-    }
+    Arrays.fill(p, at, at + first, 0f);
+    Arrays.fill(ds, at, at + first, 0f);
     Arrays.fill(p, at + last, at + keys, 0f);
     Arrays.fill(ds, at + last, at + keys, 0f);
   }

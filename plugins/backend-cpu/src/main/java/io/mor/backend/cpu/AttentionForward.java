@@ -102,7 +102,7 @@ final class AttentionForward {
     }
     float[] packedKeys = memory.take(packedSize, "packed keys");
     float[] gatheredValues = memory.take(valuesSize, "gathered values");
-    int stride = (longest + Tiles.WIDTH - 1) / Tiles.WIDTH * Tiles.WIDTH;
+    int stride = Vectors.roundUp(longest) + Tiles.WIDTH; // room for AttentionLoops.pad
     Scratch[] scratch = new Scratch[workers.threads()];
     boolean isSmall = work < SMALL;
     workers.run(isSmall, packs.size(), (thread, i) -> pack(packs.get(i), packedKeys, gatheredValues));
@@ -194,8 +194,10 @@ final class AttentionForward {
       logSumExp.values()[at] = Float.NEGATIVE_INFINITY;
       return 1;
     }
-    float largest = Elementwise.largest(weights, wo, count);
-    float total = Elementwise.expOfDifference(weights, wo, weights, wo, largest, count);
+    AttentionLoops.pad(weights, wo + count);
+    int padded = Vectors.roundUp(count);
+    float largest = Elementwise.largest(weights, wo, padded);
+    float total = Elementwise.expOfDifference(weights, wo, weights, wo, largest, padded);
     logSumExp.values()[at] = (float) (largest + Math.log(total));
     return total;
   }

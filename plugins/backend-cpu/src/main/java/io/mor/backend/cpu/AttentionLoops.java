@@ -209,6 +209,11 @@ final class AttentionLoops {
     a3.add(b3).intoArray(partial, po + 3 * LANES);
   }
 
+  /** Makes the elements of a vector from {@code at} on negative infinity, whose weight is 0: the softmax then works on whole vectors. */
+  static void pad(float[] scores, int at) {
+    FloatVector.broadcast(SPECIES, Float.NEGATIVE_INFINITY).intoArray(scores, at);
+  }
+
   /**
    * {@code out += sum of weight * value} for one query.
    *
