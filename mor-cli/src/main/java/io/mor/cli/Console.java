@@ -11,14 +11,17 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.regex.Pattern;
 
 /** Where a command prints: results to {@link #out}, messages and progress to {@link #err}; UTF-8 both. Thread safety: as print streams. */
 final class Console implements AutoCloseable {
 
   private static final long DRAIN_SECONDS = 2;
+  private static final Pattern CONTROL = Pattern.compile("[\\p{Cc}&&[^\n\t]]");
 
   private final PrintStream out;
   private final PrintStream err;
+  private final boolean terminal;
   private final boolean colour;
   private final boolean progressOnTerminal;
   private final int columns;
@@ -28,14 +31,16 @@ final class Console implements AutoCloseable {
   /**
    * A console.
    *
+   * @param terminal whether out is a terminal
    * @param colour whether results are coloured
    * @param progressOnTerminal whether err is a terminal, on which a line can be written over
    * @param columns width of the terminal in characters
    * @param filter process id of the launcher's filter of err, which is waited for at the end
    */
-  Console(PrintStream out, PrintStream err, boolean colour, boolean progressOnTerminal, int columns, OptionalLong filter) {
+  Console(PrintStream out, PrintStream err, boolean terminal, boolean colour, boolean progressOnTerminal, int columns, OptionalLong filter) {
     this.out = out;
     this.err = err;
+    this.terminal = terminal;
     this.colour = colour;
     this.progressOnTerminal = progressOnTerminal;
     this.columns = columns;
@@ -57,6 +62,7 @@ final class Console implements AutoCloseable {
     return new Console(
         new PrintStream(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8),
         new PrintStream(new FileOutputStream(FileDescriptor.err), true, StandardCharsets.UTF_8),
+        terminals.contains("stdout"),
         colour,
         terminals.contains("stderr"),
         Long.getLong("mor.columns", 80).intValue(),
@@ -76,6 +82,11 @@ final class Console implements AutoCloseable {
   /** Messages and progress. */
   PrintStream err() {
     return err;
+  }
+
+  /** A text as it can be printed: on a terminal no control characters but tabs and line ends, for a model may write anything. */
+  String printable(String text) {
+    return terminal ? CONTROL.matcher(text).replaceAll("\uFFFD") : text;
   }
 
   /** Whether results are coloured. */

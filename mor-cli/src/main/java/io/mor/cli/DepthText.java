@@ -11,9 +11,9 @@ final class DepthText {
 
   static String of(Console console, String prompt, List<GeneratedToken> tokens, DepthColours colours) {
     if (console.colour()) {
-      return prompt + tokens.stream().map(token -> colours.paint(token.text(), token.depth())).collect(Collectors.joining());
+      return prompt + tokens.stream().map(token -> colours.paint(console.printable(token.text()), token.depth())).collect(Collectors.joining());
     }
-    String text = prompt + tokens.stream().map(GeneratedToken::text).collect(Collectors.joining());
+    String text = prompt + tokens.stream().map(token -> console.printable(token.text())).collect(Collectors.joining());
     String depths = tokens.stream().map(token -> String.valueOf(token.depth())).collect(Collectors.joining());
     return text + System.lineSeparator() + "depths of the new tokens: " + depths;
   }

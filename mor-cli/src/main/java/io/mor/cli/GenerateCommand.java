@@ -134,7 +134,8 @@ final class GenerateCommand implements Callable<Integer> {
   }
 
   private void stream(GeneratedToken token, DepthColours colours, boolean coloured) {
-    console.out().print(coloured ? colours.paint(token.text(), token.depth()) : token.text());
+    String text = console.printable(token.text());
+    console.out().print(coloured ? colours.paint(text, token.depth()) : text);
     console.out().flush();
   }
 

@@ -37,7 +37,7 @@ final class ImportLlama2cCommand implements Callable<Integer> {
   public Integer call() {
     try (Mor mor = Mor.open(plugins.folders())) {
       RunFolder run = mor.importLlama2c(model, tokenizer, out);
-      console.out().println("imported into " + run.path() + "; generate with: mor generate " + run.path());
+      console.out().println("imported into " + run.path() + "; generate with: mor generate " + run.path() + (tokenizer.isPresent() ? "" : " --prompt-ids 1"));
     }
     return ExitCode.SUCCESS;
   }

@@ -81,19 +81,26 @@ final class QuickstartCommand implements Callable<Integer> {
     String corpus = text.isPresent() ? text.get() : bundledText();
     String prefix = "quickstart-" + LocalDateTime.now().format(DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss"));
     console.say("text: " + corpus);
-    List<Result> results = new ArrayList<>();
+    StopRequest stop = StopRequest.listen(console);
     try (Mor mor = Mor.open(plugins.folders())) {
-      results.add(run(mor, config(prefix + "-vanilla", corpus).with("model.sharing", "none"), "vanilla"));
-      results.add(
+      Optional<Result> vanilla = run(mor, config(prefix + "-vanilla", corpus).with("model.sharing", "none"), "vanilla", stop);
+      if (vanilla.isEmpty()) {
+        return ExitCode.INTERRUPTED;
+      }
+      Optional<Result> routed =
           run(
               mor,
               config(prefix + "-mor-3", corpus)
                   .with("model.sharing", "middle-cycle")
                   .with("model.recursions", RECURSIONS)
                   .with("router.type", "expert-choice"),
-              "MoR-3"));
+              "MoR-3",
+              stop);
+      if (routed.isEmpty()) {
+        return ExitCode.INTERRUPTED;
+      }
+      print(List.of(vanilla.get(), routed.get()));
     }
-    print(results);
     return ExitCode.SUCCESS;
   }
 
@@ -139,11 +146,17 @@ final class QuickstartCommand implements Callable<Integer> {
     throw new UsageException("there is no text to train on: neither " + corpus + " nor " + jdk + " is there; give some with --text PATH");
   }
 
-  private Result run(Mor mor, ConfigBuilder config, String name) {
+  /** A model, trained and measured; empty if it was stopped before its end. */
+  private Optional<Result> run(Mor mor, ConfigBuilder config, String name, StopRequest stop) {
     Consumer<String> quiet = note -> {};
     try (TrainingProgress progress = new TrainingProgress(console, name);
         TrainingRun run = mor.train(config.build(), progress)) {
-      TrainingOutcome outcome = run.run(() -> false);
+      TrainingOutcome outcome = run.run(stop::requested);
+      progress.endLine();
+      if (!outcome.finished()) {
+        StopRequest.say(console, run, outcome);
+        return Optional.empty();
+      }
       EvaluationReport report =
           run.lastEvaluation().orElseThrow(() -> new UsageException("data: the text is too short to keep a part of it for validation; give more"));
       MorModel model = run.model();
@@ -164,7 +177,7 @@ final class QuickstartCommand implements Callable<Integer> {
         generated = generator.generate(List.of(request(prompt)), tokens::add).getFirst();
       }
       long parameters = ParameterCount.of(model.config(), model.config().vocabulary()).unique();
-      return new Result(name, run.folder().path(), parameters, flops, outcome, report, generated, tokens);
+      return Optional.of(new Result(name, run.folder().path(), parameters, flops, outcome, report, generated, tokens));
     }
   }
 

@@ -1,5 +1,7 @@
 package io.mor.cli;
 
+import io.mor.runtime.experiment.TrainingRun;
+import io.mor.runtime.train.TrainingOutcome;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
@@ -30,6 +32,17 @@ final class StopRequest {
                       console.awaitClosed();
                     }));
     return request;
+  }
+
+  /** Says where a run that was stopped stands and how it goes on. */
+  static void say(Console console, TrainingRun run, TrainingOutcome outcome) {
+    console.say(
+        "stopped after step "
+            + outcome.state().step()
+            + " of "
+            + run.config().training().steps()
+            + "; saved. Go on with: mor train --resume "
+            + run.folder().path());
   }
 
   /** Whether the work should come to its end. */

@@ -68,6 +68,11 @@ final class TrainCommand implements Callable<Integer> {
   }
 
   private int train(TrainingRun run, TrainingProgress progress, StopRequest stop) {
+    int steps = run.config().training().steps();
+    if (run.step() == steps) {
+      console.say("run " + run.folder().path() + " has done all of its " + steps + " steps; for more of them say -s training.steps=" + 2 * steps);
+      return ExitCode.SUCCESS;
+    }
     console.say(
         String.format(
             Locale.ROOT,
@@ -76,20 +81,19 @@ final class TrainCommand implements Callable<Integer> {
             run.backend().description(),
             run.trainingTokens(),
             run.step(),
-            run.config().training().steps()));
+            steps));
     TrainingOutcome outcome = run.run(stop::requested);
-    progress.close();
+    progress.endLine();
     Path folder = run.folder().path();
     if (!outcome.finished()) {
-      console.say(
-          "stopped after step " + outcome.state().step() + " of " + run.config().training().steps() + "; saved. Go on with: mor train --resume " + folder);
+      StopRequest.say(console, run, outcome);
       return ExitCode.INTERRUPTED;
     }
     Table table = new Table();
     table.row("steps", Long.toString(outcome.state().step()));
     table.row("tokens", String.format(Locale.ROOT, "%,d", outcome.state().tokens()));
     table.row("tokens/s", String.format(Locale.ROOT, "%,.0f", outcome.tokensPerSecond()));
-    progress.evaluation().forEach((figure, value) -> table.row(figure, String.format(Locale.ROOT, "%.4f", value)));
+    progress.headlines().forEach((figure, value) -> table.row("validation " + figure, String.format(Locale.ROOT, "%.4f", value)));
     table.row("run", folder.toString());
     table.print(console.out(), "");
     return ExitCode.SUCCESS;

@@ -3,6 +3,7 @@ package io.mor.cli;
 import io.mor.runtime.data.DataListener;
 import io.mor.runtime.experiment.RunListener;
 import io.mor.runtime.train.StepReport;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -55,18 +56,19 @@ final class TrainingProgress implements RunListener, AutoCloseable {
   public void onEvaluation(long step, Map<String, Double> figures) {
     evaluation = figures;
     StringBuilder text = new StringBuilder(name + " step " + (step + 1) + ":");
-    for (String figure : HEADLINES) {
-      if (figures.containsKey(figure)) {
-        text.append("  ").append(figure.substring("validation-".length()).replace('-', ' '));
-        text.append(String.format(Locale.ROOT, " %.4f", figures.get(figure)));
-      }
-    }
+    headlines().forEach((figure, value) -> text.append(String.format(Locale.ROOT, "  %s %.4f", figure, value)));
     line.print(text.toString());
   }
 
-  /** The figures of the last evaluation; empty before the first. */
-  Map<String, Double> evaluation() {
-    return evaluation;
+  /** The figures of the last evaluation that matter most, in words; empty before the first. */
+  Map<String, Double> headlines() {
+    Map<String, Double> figures = new LinkedHashMap<>();
+    for (String figure : HEADLINES) {
+      if (evaluation.containsKey(figure)) {
+        figures.put(figure.substring("validation-".length()).replace('-', ' '), evaluation.get(figure));
+      }
+    }
+    return figures;
   }
 
   @Override
@@ -94,6 +96,11 @@ final class TrainingProgress implements RunListener, AutoCloseable {
         }
       }
     };
+  }
+
+  /** Ends the line that is written over; what is printed next begins a new one. */
+  void endLine() {
+    line.close();
   }
 
   @Override
