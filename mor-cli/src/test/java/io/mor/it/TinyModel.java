@@ -61,6 +61,22 @@ final class TinyModel implements AutoCloseable {
     return of(backend, sharing, layers, recursions, cache, VOCABULARY, Optional.of(routing.router()), routing.selector());
   }
 
+  /** A model whose norms differ from recursion to recursion. */
+  static TinyModel withOwnNorms(Sharing sharing, int layers, int recursions, KvCache cache, Routing routing) {
+    ModelConfig config =
+        new ModelConfig(
+            VOCABULARY, 12, layers, 2, 1, 18, CONTEXT, sharing, recursions, 1, true, false, Initialization.RANDOM, 0.5, 1e-5, 10000, 0);
+    return new TinyModel(
+        new ReferenceBackend(), new MorModel(config, new ModelParts(LlamaBlock::new, Optional.of(routing.router()), cache, routing.selector())));
+  }
+
+  /** An unshared model whose layers share keys and values in groups. */
+  static TinyModel withKvSharingGroups(int layers, int groups, KvCache cache) {
+    ModelConfig config =
+        new ModelConfig(VOCABULARY, 12, layers, 2, 1, 18, CONTEXT, Sharing.NONE, 1, groups, true, true, Initialization.RANDOM, 0.5, 1e-5, 10000, 0);
+    return new TinyModel(new ReferenceBackend(), new MorModel(config, new ModelParts(LlamaBlock::new, Optional.empty(), cache, Optional.empty())));
+  }
+
   static TinyModel ofVocabulary(int vocabulary) {
     return of(new ReferenceBackend(), Sharing.NONE, 2, 1, new RecursionWiseCache(), vocabulary, Optional.empty(), Optional.empty());
   }
