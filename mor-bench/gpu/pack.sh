@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Packs everything that mor-bench/gpu/run-all.sh needs on a machine with a GPU but no Maven and no network: a Java runtime made by jlink, the jars,
-# the tests with JUnit's console launcher, and the golden cases (inside mor-testkit's jar).
+# the tests with JUnit's console launcher, the golden cases (inside mor-testkit's jar), and a text to train on if there is one.
 #
 # usage: mor-bench/gpu/pack.sh [FOLDER]     makes FOLDER/gpu.tar.xz, by default .carry/gpu.tar.xz at the project's root
+#   MOR_GPU_TEXT   the text, by default ../shared/data/tinyshakespeare/input.txt beside the project
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 target=$(mkdir -p "${1:-$root/.carry}" && cd "${1:-$root/.carry}" && pwd)
@@ -47,6 +48,12 @@ rm -f "$work"/gpu/lib/junit-* "$work"/gpu/lib/opentest4j-* "$work"/gpu/lib/apigu
 
 "$jdk/bin/jlink" --output "$work/gpu/jre" --strip-debug --no-header-files --no-man-pages \
   --add-modules java.base,java.logging,java.management,java.net.http,java.sql,java.xml,jdk.incubator.vector,jdk.jfr,jdk.management,jdk.unsupported,jdk.zipfs
+text=${MOR_GPU_TEXT:-$root/../shared/data/tinyshakespeare/input.txt}
+if [ -f "$text" ]; then
+  cp "$text" "$work/gpu/input.txt"
+else
+  echo "pack.sh: $text is not there, so run-all.sh's part train will not run" >&2
+fi
 git -C "$root" rev-parse HEAD > "$work/gpu/commit" 2>/dev/null || echo unknown > "$work/gpu/commit"
 
 tar -C "$work" -cf - gpu | xz -T0 -6 > "$target/gpu.tar.xz"

@@ -6,8 +6,9 @@
 #   tests     every test of the backend, with JUnit's console launcher
 #   golden    the golden cases in single precision, both modes
 #   timings   kernels beside the card's own rates, on the class path and on the module path
+#   train     small models with the mor command: the loss on cuda beside that on cpu, tokens/s, and a run that was killed and resumed
 #   sanitize  compute-sanitizer over the contract: memcheck, racecheck, initcheck
-# Without a part: machine, tests, golden, timings. Results go to $OUT (default docs/benchmarks/gpu); the last lines say what passed.
+# Without a part: machine, tests, golden, timings, train. Results go to $OUT (default docs/benchmarks/gpu); the last lines say what passed.
 set -uo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 out=${OUT:-$root/docs/benchmarks/gpu}
@@ -25,6 +26,8 @@ fi
 gpu=$work/gpu
 java=(timeout -k 10 "$limit" "$gpu/jre/bin/java" --enable-native-access=ALL-UNNAMED --add-modules jdk.incubator.vector -Djava.io.tmpdir="$work" -Dmor.project.root="$root" -Xmx8g)
 libs=$(ls "$gpu"/lib/*.jar | tr '\n' ':')
+train_steps=${MOR_GPU_TRAIN_STEPS:-300}
+train_figures=(loss)
 summary=()
 
 # a part's name, its file, then what runs it; its output goes to the terminal and the file
@@ -75,6 +78,112 @@ modules() {
     -cp "$(ls "$gpu"/lib/mor-bench-*.jar)" io.mor.bench.gpu.CudaTimings "$work/kernels"
 }
 
+# The mor command as users run it: all modules, no class path.
+mor_java=("$gpu/jre/bin/java" -Xlog:disable --enable-native-access=io.mor.backend.cuda,jcuda --add-modules jdk.incubator.vector -XX:+UseSerialGC
+  -p "$work/mor" -m io.mor.cli/io.mor.cli.Main)
+mor() {
+  timeout -k 10 "$limit" "${mor_java[@]}" "$@"
+}
+
+# name of the run, backend, then further settings: one small model, the same for every backend
+train_arguments() {
+  local name=$1 backend=$2
+  shift 2
+  local settings=(
+    name="$name" seed=17 runs="$work/runs" data.paths="[$gpu/input.txt]" data.shards="$work/shards" data.validation-fraction=0.05
+    tokenizer.type=character model.hidden=128 model.layers=8 model.heads=4 model.kv-heads=2 model.ffn=352 model.context=64
+    training.steps="$train_steps" training.batch=12 training.evaluation.every=0 training.evaluation.batches=50
+    training.checkpoint.every="$((train_steps / 2))" training.checkpoint.keep=0 training.log.every=1 backend.type="$backend"
+  )
+  local setting
+  for setting in "${settings[@]}" "$@"; do
+    printf -- '-s\n%s\n' "$setting"
+  done
+}
+
+# name, backend, settings; the run folder is $work/runs/name
+train_model() {
+  local arguments
+  mapfile -t arguments < <(train_arguments "$@")
+  echo "== $1"
+  mor train "${arguments[@]}" < /dev/null 2>&1 | tr '\r' '\n' | tail -12
+  return "${PIPESTATUS[0]}"
+}
+
+# the last value of a figure in a run's metrics.jsonl
+figure() {
+  grep -o "\"$2\":[-+.0-9eE]*" "$work/runs/$1/metrics.jsonl" | tail -1 | cut -d: -f2
+}
+
+# a model on both backends; FAILED if the losses after training are further apart than the given part of them
+compare_backends() {
+  local model=$1 limit_part=$2 failed=0 figure name
+  shift 2
+  train_model "$model-cpu" cpu "$@" || failed=1
+  train_model "$model-cuda" cuda backend.mode=invariant "$@" || failed=1
+  train_model "$model-cuda-fast" cuda backend.mode=fast "$@" || failed=1
+  for name in "$model-cuda" "$model-cuda-fast"; do
+    for figure in "${train_figures[@]}"; do
+      awk -v model="$name" -v figure="$figure" -v cpu="$(figure "$model-cpu" "$figure")" -v cuda="$(figure "$name" "$figure")" -v most="$limit_part" 'BEGIN {
+        if (cpu == "" || cuda == "") { print model ": " figure " is missing: FAILED"; exit 1 }
+        part = (cuda - cpu) / cpu; size = part < 0 ? -part : part
+        printf "%s: %s %s, on cpu %s, relative difference %.2e (at most %s): %s\n", model, figure, cuda, cpu, part, most, size <= most ? "ok" : "FAILED"
+        exit size <= most ? 0 : 1 }' || failed=1
+    done
+  done
+  return $failed
+}
+
+# A run that is killed at its first checkpoint and resumed must end with the bytes of the undisturbed one.
+resume_after_kill() {
+  local model=$1 name=$1-killed half=$((train_steps / 2)) arguments process
+  shift
+  mapfile -t arguments < <(train_arguments "$name" cuda backend.mode=invariant "$@")
+  echo "== $name"
+  local first last
+  first=$work/runs/$name/checkpoints/$(printf 'step-%08d' "$half")
+  last=$work/runs/$name/checkpoints/$(printf 'step-%08d' "$train_steps")
+  "${mor_java[@]}" train "${arguments[@]}" < /dev/null > "$work/killed.log" 2>&1 &
+  process=$!
+  while [ ! -d "$first" ] && kill -0 "$process" 2>/dev/null; do
+    sleep 0.01
+  done
+  kill -9 "$process" 2>/dev/null
+  wait "$process" 2>/dev/null
+  if [ ! -d "$first" ] || [ -d "$last" ]; then
+    tail -20 "$work/killed.log"
+    echo "$name: was not stopped between its first checkpoint and its end: FAILED"
+    return 1
+  fi
+  echo "killed after $(grep -c . "$work/runs/$name/metrics.jsonl") lines of metrics; checkpoints: $(ls "$work/runs/$name/checkpoints" | tr '\n' ' ')"
+  mor train --resume "$work/runs/$name" < /dev/null 2>&1 | tr '\r' '\n' | tail -8
+  [ "${PIPESTATUS[0]}" -eq 0 ] || return 1
+  if cmp "$work/runs/$model-cuda/checkpoints/${last##*/}/model.safetensors" "$last/model.safetensors"; then
+    echo "$name: resumed at step $half of $train_steps, model.safetensors has the bytes of the undisturbed run: ok"
+  else
+    echo "$name: model.safetensors differs from the undisturbed run's: FAILED"
+    return 1
+  fi
+}
+
+train() {
+  if [ ! -f "$gpu/input.txt" ]; then
+    echo "no text to train on in $pack; see MOR_GPU_TEXT in mor-bench/gpu/pack.sh"
+    return 2
+  fi
+  rm -rf "$work/runs" "$work/mor" && mkdir -p "$work/mor"
+  cp "$gpu"/lib/*.jar "$work/mor/"
+  rm -f "$work"/mor/mor-testkit-* "$work"/mor/mor-bench-*
+  local failed=0
+  local router=(model.sharing=middle-cycle model.recursions=3 router.type=expert-choice kv-cache.type=recursion-wise)
+  mor doctor 2>&1 | cut -c1-240
+  compare_backends vanilla 0.01 model.sharing=none || failed=1
+  # a token at the edge of a selection goes the other way after a difference of one rounding, so these runs part earlier
+  compare_backends mor-3 0.03 "${router[@]}" || failed=1
+  resume_after_kill mor-3 "${router[@]}" || failed=1
+  return $failed
+}
+
 sanitize() {
   local failed=0
   for tool in memcheck racecheck initcheck; do
@@ -88,15 +197,16 @@ sanitize() {
 }
 
 failed=0
-for chosen in "${@:-machine tests golden timings}"; do
+for chosen in "${@:-machine tests golden timings train}"; do
   for name in $chosen; do
     case $name in
       machine) part machine machine.txt machine ;;
       tests) part tests tests.txt tests ;;
       golden) part golden golden.txt golden ;;
       timings) part timings timings.txt timings && part "timings as modules" modules.txt modules ;;
+      train) part train train.txt train ;;
       sanitize) part sanitize sanitizer.txt sanitize ;;
-      *) echo "run-all.sh: no part '$name'; there are machine, tests, golden, timings, sanitize" >&2; exit 2 ;;
+      *) echo "run-all.sh: no part '$name'; there are machine, tests, golden, timings, train, sanitize" >&2; exit 2 ;;
     esac || failed=1
   done
 done

@@ -48,6 +48,7 @@ final class DoctorCommand implements Callable<Integer> {
       out.println();
       for (FoundExtension found : catalog.extensions(ExtensionKind.BACKEND)) {
         usable |= tryBackend(factory, found);
+        found.plugin().diagnosis().forEach(line -> out.println("  " + line));
       }
     }
     if (!usable) {

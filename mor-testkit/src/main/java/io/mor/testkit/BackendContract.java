@@ -7,7 +7,7 @@ import org.junit.jupiter.api.BeforeEach;
 
 /**
  * What every backend promises: extend it, say how the backend is made, and all kernels are tested against formulas, against the reference
- * backend, and for counted extents, row independence, determinism and memory out of bounds. In double precision every backward
+ * backend, and for counted extents, row independence (if {@linkplain Backend#rowIndependent() promised}), determinism and memory out of bounds. In double precision every backward
  * kernel is compared with central differences. Tier-2 kernels are tested whether overridden or not.
  *
  * <p>Operands hold the same numbers on both backends, exact in the tested precision. Extra rows hold NaN and indices out of bounds,
@@ -50,11 +50,6 @@ public abstract class BackendContract
     };
   }
 
-  /** Whether the backend promises that a row's bits do not depend on the other rows of a call. */
-  protected boolean rowIndependent() {
-    return true;
-  }
-
   /** Whether the backend promises the same bits for the same call. */
   protected boolean deterministic() {
     return true;
@@ -62,7 +57,7 @@ public abstract class BackendContract
 
   @BeforeEach
   void createBackends() {
-    bench = new KernelBench(createBackend(), createReference(), this::tolerance, rowIndependent(), deterministic());
+    bench = new KernelBench(createBackend(), createReference(), this::tolerance, deterministic());
   }
 
   @AfterEach

@@ -45,6 +45,11 @@ abstract class InterceptedBackend implements Backend {
   }
 
   @Override
+  public boolean rowIndependent() {
+    return delegate.rowIndependent();
+  }
+
+  @Override
   public Tensor allocate(int rows, int columns) {
     return delegate.allocate(rows, columns);
   }

@@ -11,19 +11,16 @@ public final class KernelBench implements AutoCloseable {
   private final Backend subject;
   private final Backend reference;
   private final IntToDoubleFunction tolerance;
-  private final boolean rowIndependent;
   private final boolean deterministic;
 
   /**
    * @param tolerance the subject's relative tolerance for sums of so many terms
-   * @param rowIndependent whether a row's bits are promised not to depend on other rows
    * @param deterministic whether the same call is promised to give the same bits
    */
-  KernelBench(Backend subject, Backend reference, IntToDoubleFunction tolerance, boolean rowIndependent, boolean deterministic) {
+  KernelBench(Backend subject, Backend reference, IntToDoubleFunction tolerance, boolean deterministic) {
     this.subject = subject;
     this.reference = reference;
     this.tolerance = tolerance;
-    this.rowIndependent = rowIndependent;
     this.deterministic = deterministic;
   }
 
@@ -38,7 +35,7 @@ public final class KernelBench implements AutoCloseable {
   }
 
   boolean rowIndependent() {
-    return rowIndependent;
+    return subject.rowIndependent();
   }
 
   boolean deterministic() {

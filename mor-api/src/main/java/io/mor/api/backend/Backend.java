@@ -23,6 +23,7 @@ import java.util.Optional;
  *
  * <p><b>Row independence</b>: a row's result does not depend on which other rows are in the call, bit for bit, except in the
  * kernels that reduce over rows. <b>Determinism</b>: the same inputs give the same bits, whatever the number of threads.
+ * A backend that drops the first promise for speed says so in {@link #rowIndependent()}; the second holds always.
  *
  * <p>Methods without a default are tier 1: a new backend needs those alone. Methods with a default are tier 2: fused forms that a backend
  * may override for speed; a default is composed of tier 1.
@@ -39,6 +40,15 @@ public interface Backend extends AutoCloseable {
 
   /** The precision of a {@link Tensor}'s elements. */
   Precision precision();
+
+  /**
+   * Whether the backend keeps <b>row independence</b>. If false, the bits of a row may depend on the number of rows in the call and on its place
+   * among them, within rounding: prefill and token-by-token decoding then agree in value and no longer bit for bit, and so do one text
+   * generated alone and among others. Determinism stays.
+   */
+  default boolean rowIndependent() {
+    return true;
+  }
 
   // ---- memory
 

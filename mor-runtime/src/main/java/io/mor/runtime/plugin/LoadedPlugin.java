@@ -16,12 +16,12 @@ import java.util.ServiceLoader;
 import java.util.function.Predicate;
 
 /** A plugin that was loaded: what it brings and where it is from. */
-record LoadedPlugin(PluginSource source, List<Extension> extensions) {
+record LoadedPlugin(PluginSource source, MorPlugin plugin, List<Extension> extensions) {
 
   static LoadedPlugin of(MorPlugin plugin) {
     PluginSource source = source(plugin.getClass());
     try {
-      return new LoadedPlugin(source, List.copyOf(plugin.extensions()));
+      return new LoadedPlugin(source, plugin, List.copyOf(plugin.extensions()));
     } catch (RuntimeException | LinkageError e) {
       throw broken(source.toString(), e);
     }

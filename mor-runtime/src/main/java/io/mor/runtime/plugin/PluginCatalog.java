@@ -85,7 +85,7 @@ public final class PluginCatalog implements AutoCloseable {
 
   private static void addAll(LoadedPlugin plugin, List<FoundExtension> found) {
     for (Extension extension : plugin.extensions()) {
-      found.add(new FoundExtension(extension, plugin.source()));
+      found.add(new FoundExtension(extension, plugin.source(), plugin.plugin()));
     }
   }
 

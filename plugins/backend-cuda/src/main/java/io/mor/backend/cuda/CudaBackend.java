@@ -120,6 +120,11 @@ public final class CudaBackend implements Backend {
     return Precision.FLOAT32;
   }
 
+  @Override
+  public boolean rowIndependent() {
+    return mode == CudaMode.INVARIANT;
+  }
+
   /** Bytes of device memory in use by tensors and the kernels' own tables. */
   public long usedBytes() {
     return memory.usedBytes();

@@ -15,4 +15,10 @@ public final class CudaPlugin implements MorPlugin {
   public List<Extension> extensions() {
     return List.of(new Extension(ExtensionKind.BACKEND, "cuda", CudaBackend.class, CudaConfig.class, "one NVIDIA GPU, in single precision"));
   }
+
+  /** What {@link CudaDoctor} finds. */
+  @Override
+  public List<String> diagnosis() {
+    return CudaDoctor.examine().lines();
+  }
 }

@@ -162,7 +162,7 @@ extern "C" __global__ void __launch_bounds__(128) attentionQueryGradient(
     i64 at = shape.query(row, head) + c;
     query[c] = queries[at];
     gradient[c] = dout[at];
-    product += out[at] * dout[at];
+    product = fmaf(out[at], dout[at], product);
   }
   for (int i = threadIdx.x; i < groups * width; i += TILE) {
     sums[i] = 0.0f;

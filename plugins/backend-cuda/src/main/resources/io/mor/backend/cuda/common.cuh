@@ -2,7 +2,8 @@
 //
 // Conventions. A tensor is a pointer to its first element and is contiguous row-major. An extent is (bound, count): count is null when the
 // bound is exact, else count[0] is the number of rows, read here and never on the host. Every kernel is launched by the bound. No kernel uses
-// floating-point atomics, and how a sum is split depends on columns and bounds only, so the same inputs give the same bits.
+// floating-point atomics, and how a sum is split depends on columns and bounds only, so the same inputs give the same bits. The compiler fuses
+// no multiply-add by itself (--fmad=false), so an element's bits do not depend on the copy of an unrolled loop that computes it; write fmaf.
 #pragma once
 
 typedef long long i64;

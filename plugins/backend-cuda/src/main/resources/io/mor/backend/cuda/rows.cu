@@ -24,7 +24,7 @@ __device__ __forceinline__ void rowDot(
   FOR_EACH_ROW_OF_TEAM(row, rowsOf(bound, count)) {
     float sum = 0.0f;
     for (int c = LANE; c < columns; c += TEAM) {
-      sum += a[row * columns + c] * b[row * columns + c];
+      sum = fmaf(a[row * columns + c], b[row * columns + c], sum);
     }
     sum = reduceTeam<TEAM, Sum>(sum);
     if (LANE == 0) {
@@ -93,7 +93,7 @@ __device__ __forceinline__ void softmaxBackward(
   FOR_EACH_ROW_OF_TEAM(row, rowsOf(bound, count)) {
     float dot = 0.0f;
     for (int c = LANE; c < columns; c += TEAM) {
-      dot += y[row * columns + c] * dy[row * columns + c];
+      dot = fmaf(y[row * columns + c], dy[row * columns + c], dot);
     }
     dot = reduceTeam<TEAM, Sum>(dot);
     for (int c = LANE; c < columns; c += TEAM) {
@@ -174,7 +174,7 @@ __device__ __forceinline__ void rmsNorm(
     float squares = 0.0f;
     for (int c = LANE; c < columns; c += TEAM) {
       float value = x[row * columns + c];
-      squares += value * value;
+      squares = fmaf(value, value, squares);
     }
     squares = reduceTeam<TEAM, Sum>(squares);
     float reciprocal = 1.0f / sqrtf(squares / columns + epsilon);
@@ -209,7 +209,7 @@ __device__ __forceinline__ void rmsNormBackward(
     float dot = 0.0f;
     for (int c = LANE; c < columns; c += TEAM) {
       i64 i = row * columns + c;
-      dot += dy[i] * scale[c] * x[i];
+      dot = fmaf(dy[i] * scale[c], x[i], dot);
     }
     dot = reduceTeam<TEAM, Sum>(dot);
     float reciprocal = rstd[row];

@@ -45,6 +45,13 @@ class CudaAbsentTest {
   }
 
   @Test
+  void thePluginsDiagnosisIsTheDoctors() {
+    List<String> lines = new CudaPlugin().diagnosis();
+    assertTrue(lines.stream().anyMatch(line -> line.startsWith("libnvrtc (compiles the kernels): ")), lines.toString());
+    assertTrue(lines.getLast().startsWith("looked into: "), lines.toString());
+  }
+
+  @Test
   void anUnsetConfigValueIsRefusedByName() {
     NullPointerException refusal = assertThrows(NullPointerException.class, () -> new CudaConfig(0, null, CudaMode.FAST, ""));
     assertTrue(refusal.getMessage().contains("precision"), refusal.getMessage());

@@ -44,6 +44,11 @@ class CudaBackendTest extends BackendContract {
   }
 
   @Test
+  void rowIndependenceIsPromised() {
+    assertTrue(backend().rowIndependent());
+  }
+
+  @Test
   void rowsOfManyColumnsAreReducedByABlock() {
     bench()
         .kernel()

@@ -1,5 +1,6 @@
 package io.mor.backend.cuda;
 
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.mor.api.backend.Backend;
@@ -32,9 +33,9 @@ class CudaFastModeTest extends BackendContract {
     return Gpu.open(CudaMode.FAST);
   }
 
-  @Override
-  protected boolean rowIndependent() {
-    return false;
+  @Test
+  void rowIndependenceIsNotPromised() {
+    assertFalse(backend().rowIndependent());
   }
 
   @Test
