@@ -46,6 +46,13 @@ done
 rm -f "$work"/gpu/lib/junit-* "$work"/gpu/lib/opentest4j-* "$work"/gpu/lib/apiguardian-* "$work"/gpu/lib/tokenizers-* "$work"/gpu/lib/archunit-* \
   "$work"/gpu/lib/mor-tokenizer-huggingface-*
 
+# which of the jars are the mor command; the others are of the tests and the benchmarks, some in other versions
+for jar in "$root"/mor-cli/target/mor/lib/*.jar; do
+  if [ -f "$work/gpu/lib/${jar##*/}" ]; then
+    echo "${jar##*/}"
+  fi
+done > "$work/gpu/mor.jars"
+
 "$jdk/bin/jlink" --output "$work/gpu/jre" --strip-debug --no-header-files --no-man-pages \
   --add-modules java.base,java.logging,java.management,java.net.http,java.sql,java.xml,jdk.incubator.vector,jdk.jfr,jdk.management,jdk.unsupported,jdk.zipfs
 text=${MOR_GPU_TEXT:-$root/../shared/data/tinyshakespeare/input.txt}

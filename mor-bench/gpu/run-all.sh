@@ -27,7 +27,7 @@ gpu=$work/gpu
 java=(timeout -k 10 "$limit" "$gpu/jre/bin/java" --enable-native-access=ALL-UNNAMED --add-modules jdk.incubator.vector -Djava.io.tmpdir="$work" -Dmor.project.root="$root" -Xmx8g)
 libs=$(ls "$gpu"/lib/*.jar | tr '\n' ':')
 train_steps=${MOR_GPU_TRAIN_STEPS:-300}
-train_figures=(loss)
+train_figures=(cross-entropy validation-loss)
 summary=()
 
 # a part's name, its file, then what runs it; its output goes to the terminal and the file
@@ -106,8 +106,12 @@ train_model() {
   local arguments
   mapfile -t arguments < <(train_arguments "$@")
   echo "== $1"
-  mor train "${arguments[@]}" < /dev/null 2>&1 | tr '\r' '\n' | tail -12
-  return "${PIPESTATUS[0]}"
+  mor train "${arguments[@]}" < /dev/null 2>&1 | tr '\r' '\n' | grep -v -e '-router-' -e sampling-accuracy | tail -12
+  local result=${PIPESTATUS[0]}
+  # the first half has the compilation of kernels and of Java in it
+  grep -o '"tokens-per-second":[0-9.Ee+-]*' "$work/runs/$1/metrics.jsonl" | cut -d: -f2 | tail -n "$((train_steps / 2))" | sort -g |
+    awk '{ rate[NR] = $1 } END { printf "median of the second half: %.0f tokens/s\n", rate[int((NR + 1) / 2)] }'
+  return "$result"
 }
 
 # the last value of a figure in a run's metrics.jsonl
@@ -156,7 +160,7 @@ resume_after_kill() {
     return 1
   fi
   echo "killed after $(grep -c . "$work/runs/$name/metrics.jsonl") lines of metrics; checkpoints: $(ls "$work/runs/$name/checkpoints" | tr '\n' ' ')"
-  mor train --resume "$work/runs/$name" < /dev/null 2>&1 | tr '\r' '\n' | tail -8
+  mor train --resume "$work/runs/$name" < /dev/null 2>&1 | tr '\r' '\n' | grep -v -e '-router-' -e sampling-accuracy | tail -8
   [ "${PIPESTATUS[0]}" -eq 0 ] || return 1
   if cmp "$work/runs/$model-cuda/checkpoints/${last##*/}/model.safetensors" "$last/model.safetensors"; then
     echo "$name: resumed at step $half of $train_steps, model.safetensors has the bytes of the undisturbed run: ok"
@@ -172,8 +176,10 @@ train() {
     return 2
   fi
   rm -rf "$work/runs" "$work/mor" && mkdir -p "$work/mor"
-  cp "$gpu"/lib/*.jar "$work/mor/"
-  rm -f "$work"/mor/mor-testkit-* "$work"/mor/mor-bench-*
+  local jar
+  while read -r jar; do
+    cp "$gpu/lib/$jar" "$work/mor/"
+  done < "$gpu/mor.jars"
   local failed=0
   local router=(model.sharing=middle-cycle model.recursions=3 router.type=expert-choice kv-cache.type=recursion-wise)
   mor doctor 2>&1 | cut -c1-240
