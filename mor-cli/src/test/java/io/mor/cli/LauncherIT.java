@@ -10,6 +10,8 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.time.Instant;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -193,6 +195,52 @@ class LauncherIT {
     assertEquals(1, process.exitValue(), () -> read(said));
     assertEquals(1, read(said).lines().count(), () -> read(said));
     assertTrue(read(said).startsWith("mor: no JDK 25 or later was found") && read(said).contains("install one"), () -> read(said));
+  }
+
+  @Test
+  void itIsBuiltWhenThereIsNoBuildOrASourceIsNewerAndOnlyThen() throws IOException, InterruptedException {
+    // A project with a Maven that only notes how it is called and puts the packaged command where the build would.
+    Path project = Files.createDirectories(folder.resolve("project"));
+    Path source = Files.createDirectories(project.resolve("mor-cli/src/main/java")).resolve("Main.java");
+    Files.writeString(source, "");
+    Files.writeString(project.resolve("pom.xml"), "");
+    Path launcher = Files.copy(MorProcess.root().resolve("mor"), project.resolve("mor"));
+    Path calls = folder.resolve("calls.txt");
+    Path tools = Files.createDirectories(folder.resolve("tools"));
+    Path maven = tools.resolve("mvn");
+    Files.writeString(
+        maven,
+        """
+        #!/bin/bash
+        echo "$@" >>"%s"
+        echo noise of the build
+        [ -e "%s" ] && exit 1
+        mkdir -p mor-cli/target/mor/lib
+        cp "%s"/mor-cli-*.jar mor-cli/target/mor/lib
+        touch mor-cli/target/mor/built
+        """
+            .formatted(calls, folder.resolve("broken"), MorProcess.root().resolve("mor-cli/target/mor/lib")));
+    assertTrue(maven.toFile().setExecutable(true));
+    Map<String, String> environment = Map.of("PATH", tools + ":" + System.getenv("PATH"), "MOR_NO_BUILD", "");
+
+    Result first = MorProcess.start(launcher, folder, environment, "--version").await();
+    assertEquals(0, first.code(), first::err);
+    assertEquals(1, first.lines().size(), first::out);
+    assertTrue(first.err().contains("mor: building ...") && first.err().contains("noise of the build"), first::err);
+    assertTrue(read(calls).contains("package") && read(calls).lines().count() == 1, () -> read(calls));
+
+    assertClean(MorProcess.start(launcher, folder, environment, "--version").await());
+    assertEquals(1, read(calls).lines().count(), "a second start builds nothing");
+
+    Files.setLastModifiedTime(source, FileTime.from(Instant.now().plusSeconds(5)));
+    assertEquals(0, MorProcess.start(launcher, folder, environment, "--version").await().code());
+    assertEquals(2, read(calls).lines().count(), "a newer source is built");
+
+    Files.writeString(folder.resolve("broken"), "");
+    Result broken = MorProcess.start(launcher, folder, environment, "--version").await();
+    assertEquals(1, broken.code());
+    assertEquals("", broken.out());
+    assertTrue(broken.err().contains("mor: the build failed"), broken::err);
   }
 
   private static String read(Path file) {

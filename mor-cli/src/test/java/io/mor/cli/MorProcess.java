@@ -50,7 +50,11 @@ final class MorProcess {
   }
 
   static Running start(Path folder, Map<String, String> environment, String... arguments) throws IOException {
-    List<String> command = new ArrayList<>(List.of("bash", root().resolve("mor").toString()));
+    return start(root().resolve("mor"), folder, environment, arguments);
+  }
+
+  static Running start(Path launcher, Path folder, Map<String, String> environment, String... arguments) throws IOException {
+    List<String> command = new ArrayList<>(List.of("bash", launcher.toString()));
     command.addAll(List.of(arguments));
     Path out = Files.createTempFile(folder, "out", ".txt");
     Path err = Files.createTempFile(folder, "err", ".txt");
