@@ -27,7 +27,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.stream.Stream;
 import picocli.CommandLine.Command;
@@ -44,13 +43,14 @@ import picocli.CommandLine.Option;
 final class QuickstartCommand implements Callable<Integer> {
 
   private static final int RECURSIONS = 3;
+  private static final int ROUNDS = 5;
   private static final String PROMPT = "  /** Returns the ";
 
   private final Console console;
 
   @Mixin private PluginOptions plugins;
 
-  @Option(names = "--steps", paramLabel = "N", defaultValue = "200", description = "Optimizer steps of each model (default: ${DEFAULT-VALUE}).")
+  @Option(names = "--steps", paramLabel = "N", defaultValue = "300", description = "Optimizer steps of each model (default: ${DEFAULT-VALUE}).")
   private int steps;
 
   @Option(names = "--runs", paramLabel = "DIR", defaultValue = "runs", description = "Where the run folders are made (default: ${DEFAULT-VALUE}).")
@@ -69,9 +69,11 @@ final class QuickstartCommand implements Callable<Integer> {
     this.console = console;
   }
 
-  /** What the table says of one model. */
-  private record Result(
-      String name, Path folder, long parameters, double trainingFlops, TrainingOutcome outcome, EvaluationReport report, GenerationResult generated, List<GeneratedToken> tokens) {}
+  /** What training and evaluation say of one model. */
+  private record Result(String name, Path folder, long parameters, double trainingFlops, TrainingOutcome outcome, EvaluationReport report) {}
+
+  /** What it generated. */
+  private record Generated(GenerationResult result, List<GeneratedToken> tokens) {}
 
   @Override
   public Integer call() throws IOException {
@@ -99,7 +101,8 @@ final class QuickstartCommand implements Callable<Integer> {
       if (routed.isEmpty()) {
         return ExitCode.INTERRUPTED;
       }
-      print(List.of(vanilla.get(), routed.get()));
+      List<Result> results = List.of(vanilla.get(), routed.get());
+      print(results, generate(mor, results));
     }
     return ExitCode.SUCCESS;
   }
@@ -121,7 +124,8 @@ final class QuickstartCommand implements Callable<Integer> {
         .with("data.validation-fraction", 0.02)
         .with("training.steps", steps)
         .with("training.batch", 16)
-        .with("training.learning-rate", 0.003)
+        .with("training.learning-rate", 0.002)
+        .with("training.schedule.warmup-steps", Math.max(1, steps / 10))
         .with("training.evaluation.every", 0)
         .with("training.evaluation.batches", 16)
         .with("training.checkpoint.every", 0)
@@ -148,7 +152,6 @@ final class QuickstartCommand implements Callable<Integer> {
 
   /** A model, trained and measured; empty if it was stopped before its end. */
   private Optional<Result> run(Mor mor, ConfigBuilder config, String name, StopRequest stop) {
-    Consumer<String> quiet = note -> {};
     try (TrainingProgress progress = new TrainingProgress(console, name);
         TrainingRun run = mor.train(config.build(), progress)) {
       TrainingOutcome outcome = run.run(stop::requested);
@@ -168,24 +171,33 @@ final class QuickstartCommand implements Callable<Integer> {
                       model.config().vocabulary())
                   .training()
               * outcome.state().tokens();
-      GenerationResult generated;
-      List<GeneratedToken> tokens = new ArrayList<>();
-      try (TrainedModel trained = mor.load(run.folder().path(), same -> same, quiet);
-          Generator generator = trained.generator(GeneratorOptions.forSequences(1))) {
-        int[] prompt = run.tokenizer().encode(PROMPT);
-        generator.generate(request(prompt)); // once for the compiler, so that the second tells the speed
-        generated = generator.generate(List.of(request(prompt)), tokens::add).getFirst();
-      }
       long parameters = ParameterCount.of(model.config(), model.config().vocabulary()).unique();
-      return Optional.of(new Result(name, run.folder().path(), parameters, flops, outcome, report, generated, tokens));
+      return Optional.of(new Result(name, run.folder().path(), parameters, flops, outcome, report));
     }
+  }
+
+  /** Each model in turn, several times, so that both are compiled alike when the last round is measured. */
+  private List<Generated> generate(Mor mor, List<Result> results) {
+    List<Generated> last = new ArrayList<>();
+    for (int round = 0; round < ROUNDS; round++) {
+      last.clear();
+      for (Result result : results) {
+        List<GeneratedToken> tokens = new ArrayList<>();
+        try (TrainedModel trained = mor.load(result.folder(), same -> same, note -> {});
+            Generator generator = trained.generator(GeneratorOptions.forSequences(1))) {
+          int[] prompt = trained.tokenizer().orElseThrow().encode(PROMPT);
+          last.add(new Generated(generator.generate(List.of(request(prompt)), tokens::add).getFirst(), tokens));
+        }
+      }
+    }
+    return last;
   }
 
   private GenerationRequest request(int... prompt) {
     return GenerationRequest.of(prompt).maxTokens(100).temperature(0.6).seed(seed).build();
   }
 
-  private void print(List<Result> results) {
+  private void print(List<Result> results, List<Generated> generated) {
     console.out().println();
     Table table = new Table();
     table.row("", results.get(0).name(), results.get(1).name(), "");
@@ -199,8 +211,8 @@ final class QuickstartCommand implements Callable<Integer> {
         results,
         result -> result.report().fullSequence().map(figures -> number("%.4f", figures.loss())).orElse("-"));
     row(table, "training tokens/s", results, result -> number("%,.0f", result.outcome().tokensPerSecond()));
-    row(table, "decoding tokens/s", results, result -> number("%,.0f", result.generated().decodingTokensPerSecond()));
-    row(table, "KV bytes per token", results, result -> number("%,.0f", result.generated().kvBytesPerToken()));
+    row(table, "decoding tokens/s", generated, each -> number("%,.0f", each.result().decodingTokensPerSecond()));
+    row(table, "KV bytes per token", generated, each -> number("%,.0f", each.result().kvBytesPerToken()));
     row(
         table,
         "mean depth, of (Nr+1)/2",
@@ -217,7 +229,7 @@ final class QuickstartCommand implements Callable<Integer> {
     console
         .out()
         .println("MoR-3 goes on from \"" + PROMPT.strip() + "\"" + (console.colour() ? ", each token in the colour of its depth (" + colours.legend() + "):" : ":"));
-    console.out().println(DepthText.of(console, PROMPT, mor.tokens(), colours));
+    console.out().println(DepthText.of(console, PROMPT, generated.get(1).tokens(), colours));
     console.out().println();
     for (Result result : results) {
       console.out().println(result.name() + ": " + result.folder());
@@ -229,7 +241,7 @@ final class QuickstartCommand implements Callable<Integer> {
     return String.format(Locale.ROOT, format, value);
   }
 
-  private static void row(Table table, String name, List<Result> results, Function<Result, String> cell) {
+  private static <T> void row(Table table, String name, List<T> results, Function<T, String> cell) {
     table.row(name, cell.apply(results.get(0)), cell.apply(results.get(1)), "");
   }
 }
