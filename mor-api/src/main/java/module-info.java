@@ -8,17 +8,17 @@
  * <p>Exported to everybody; opens nothing; requires {@code jakarta.inject} alone.
  */
 module io.mor.api {
-  requires transitive jakarta.inject;
+    requires transitive jakarta.inject;
 
-  exports io.mor.api.backend;
-  exports io.mor.api.block;
-  exports io.mor.api.cache;
-  exports io.mor.api.data;
-  exports io.mor.api.metric;
-  exports io.mor.api.model;
-  exports io.mor.api.plugin;
-  exports io.mor.api.routing;
-  exports io.mor.api.tensor;
+    exports io.mor.api.backend;
+    exports io.mor.api.block;
+    exports io.mor.api.cache;
+    exports io.mor.api.data;
+    exports io.mor.api.metric;
+    exports io.mor.api.model;
+    exports io.mor.api.plugin;
+    exports io.mor.api.routing;
+    exports io.mor.api.tensor;
 
-  uses io.mor.api.plugin.MorPlugin;
+    uses io.mor.api.plugin.MorPlugin;
 }

@@ -4,9 +4,9 @@
  * <p>Exports and opens nothing; started by name ({@code java -m io.mor.bench/io.mor.bench.KernelBenchmark}).
  */
 module io.mor.bench {
-  requires io.mor.api;
-  requires io.mor.backend.cpu;
-  requires io.mor.backend.cuda;
-  requires java.management;
-  requires jdk.incubator.vector;
+    requires io.mor.api;
+    requires io.mor.backend.cpu;
+    requires io.mor.backend.cuda;
+    requires java.management;
+    requires jdk.incubator.vector;
 }

@@ -4,10 +4,10 @@
  * <p>Exports nothing; {@code io.mor.cli} is opened to picocli, which sets the fields of the commands.
  */
 module io.mor.cli {
-  requires info.picocli;
-  requires io.mor.runtime;
-  requires tools.jackson.databind;
+    requires info.picocli;
+    requires io.mor.runtime;
+    requires tools.jackson.databind;
 
-  opens io.mor.cli to
-      info.picocli;
+    opens io.mor.cli to
+            info.picocli;
 }

@@ -7,15 +7,15 @@
  * io.mor.api.plugin.MorPlugin}.
  */
 module io.mor.testkit {
-  requires transitive io.mor.api;
-  requires transitive io.mor.runtime;
-  requires transitive org.junit.jupiter.api;
-  requires transitive org.junit.jupiter.params;
+    requires transitive io.mor.api;
+    requires transitive io.mor.runtime;
+    requires transitive org.junit.jupiter.api;
+    requires transitive org.junit.jupiter.params;
 
-  exports io.mor.testkit;
+    exports io.mor.testkit;
 
-  opens io.mor.testkit to
-      org.junit.platform.commons;
+    opens io.mor.testkit to
+            org.junit.platform.commons;
 
-  uses io.mor.api.plugin.MorPlugin;
+    uses io.mor.api.plugin.MorPlugin;
 }

@@ -6,11 +6,11 @@
  * the JVM needs {@code --add-modules jdk.incubator.vector}; on the module path this descriptor asks for it.
  */
 module io.mor.backend.cpu {
-  requires transitive io.mor.api;
-  requires jdk.incubator.vector;
+    requires transitive io.mor.api;
+    requires jdk.incubator.vector;
 
-  exports io.mor.backend.cpu;
+    exports io.mor.backend.cpu;
 
-  provides io.mor.api.plugin.MorPlugin with
-      io.mor.backend.cpu.CpuPlugin;
+    provides io.mor.api.plugin.MorPlugin with
+            io.mor.backend.cpu.CpuPlugin;
 }

@@ -7,11 +7,11 @@
  * io.mor.api.plugin.MorPlugin}.
  */
 module io.mor.backend.cuda {
-  requires transitive io.mor.api;
-  requires jcuda;
+    requires transitive io.mor.api;
+    requires jcuda;
 
-  exports io.mor.backend.cuda;
+    exports io.mor.backend.cuda;
 
-  provides io.mor.api.plugin.MorPlugin with
-      io.mor.backend.cuda.CudaPlugin;
+    provides io.mor.api.plugin.MorPlugin with
+            io.mor.backend.cuda.CudaPlugin;
 }

@@ -5,10 +5,10 @@
  * <p>Exports its one package, for embedding and for tests; opens nothing. Found as a {@link io.mor.api.plugin.MorPlugin}.
  */
 module io.mor.backend.reference {
-  requires transitive io.mor.api;
+    requires transitive io.mor.api;
 
-  exports io.mor.backend.reference;
+    exports io.mor.backend.reference;
 
-  provides io.mor.api.plugin.MorPlugin with
-      io.mor.backend.reference.ReferencePlugin;
+    provides io.mor.api.plugin.MorPlugin with
+            io.mor.backend.reference.ReferencePlugin;
 }

@@ -4,10 +4,10 @@
  * <p>Exports {@code io.mor.block.llama} so that the runtime can make its classes; opens nothing.
  */
 module io.mor.block.llama {
-  requires io.mor.api;
+    requires io.mor.api;
 
-  exports io.mor.block.llama;
+    exports io.mor.block.llama;
 
-  provides io.mor.api.plugin.MorPlugin with
-      io.mor.block.llama.LlamaBlockPlugin;
+    provides io.mor.api.plugin.MorPlugin with
+            io.mor.block.llama.LlamaBlockPlugin;
 }

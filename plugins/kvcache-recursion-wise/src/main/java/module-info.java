@@ -4,10 +4,10 @@
  * <p>Exports {@code io.mor.kvcache.recursionwise} so that the runtime can make its classes; opens nothing.
  */
 module io.mor.kvcache.recursionwise {
-  requires io.mor.api;
+    requires io.mor.api;
 
-  exports io.mor.kvcache.recursionwise;
+    exports io.mor.kvcache.recursionwise;
 
-  provides io.mor.api.plugin.MorPlugin with
-      io.mor.kvcache.recursionwise.RecursionWiseCachePlugin;
+    provides io.mor.api.plugin.MorPlugin with
+            io.mor.kvcache.recursionwise.RecursionWiseCachePlugin;
 }

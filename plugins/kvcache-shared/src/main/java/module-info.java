@@ -4,10 +4,10 @@
  * <p>Exports {@code io.mor.kvcache.shared} so that the runtime can make its classes; opens nothing.
  */
 module io.mor.kvcache.shared {
-  requires io.mor.api;
+    requires io.mor.api;
 
-  exports io.mor.kvcache.shared;
+    exports io.mor.kvcache.shared;
 
-  provides io.mor.api.plugin.MorPlugin with
-      io.mor.kvcache.shared.SharedCachePlugin;
+    provides io.mor.api.plugin.MorPlugin with
+            io.mor.kvcache.shared.SharedCachePlugin;
 }

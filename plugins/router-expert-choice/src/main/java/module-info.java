@@ -5,10 +5,10 @@
  * <p>Exports {@code io.mor.router.expertchoice} so that the runtime can make its classes and a builder its configs; opens nothing.
  */
 module io.mor.router.expertchoice {
-  requires io.mor.api;
+    requires io.mor.api;
 
-  exports io.mor.router.expertchoice;
+    exports io.mor.router.expertchoice;
 
-  provides io.mor.api.plugin.MorPlugin with
-      io.mor.router.expertchoice.ExpertChoicePlugin;
+    provides io.mor.api.plugin.MorPlugin with
+            io.mor.router.expertchoice.ExpertChoicePlugin;
 }

@@ -5,12 +5,12 @@
  * loads the library, and for {@code ai.djl.tokenizers}, whose methods it binds. Found as a {@link io.mor.api.plugin.MorPlugin}.
  */
 module io.mor.tokenizer.huggingface {
-  requires io.mor.api;
-  requires ai.djl.tokenizers;
-  requires com.google.gson;
+    requires io.mor.api;
+    requires ai.djl.tokenizers;
+    requires com.google.gson;
 
-  exports io.mor.tokenizer.huggingface;
+    exports io.mor.tokenizer.huggingface;
 
-  provides io.mor.api.plugin.MorPlugin with
-      io.mor.tokenizer.huggingface.HuggingFaceTokenizerPlugin;
+    provides io.mor.api.plugin.MorPlugin with
+            io.mor.tokenizer.huggingface.HuggingFaceTokenizerPlugin;
 }

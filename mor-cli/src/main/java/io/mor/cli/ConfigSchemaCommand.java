@@ -7,22 +7,26 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
 /** {@code mor config schema}. */
-@Command(name = "schema", description = "Print the JSON Schema of configs, with the extensions that are there, for completion and checks in editors.")
+@Command(
+        name = "schema",
+        description =
+                "Print the JSON Schema of configs, with the extensions that are there, for completion and checks in editors.")
 final class ConfigSchemaCommand implements Callable<Integer> {
 
-  private final Console console;
+    private final Console console;
 
-  @Mixin private PluginOptions plugins;
+    @Mixin
+    private PluginOptions plugins;
 
-  ConfigSchemaCommand(Console console) {
-    this.console = console;
-  }
-
-  @Override
-  public Integer call() {
-    try (PluginCatalog catalog = plugins.discover()) {
-      console.out().println(ConfigSchema.json(catalog));
+    ConfigSchemaCommand(Console console) {
+        this.console = console;
     }
-    return ExitCode.SUCCESS;
-  }
+
+    @Override
+    public Integer call() {
+        try (PluginCatalog catalog = plugins.discover()) {
+            console.out().println(ConfigSchema.json(catalog));
+        }
+        return ExitCode.SUCCESS;
+    }
 }

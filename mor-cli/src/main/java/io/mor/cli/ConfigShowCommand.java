@@ -14,25 +14,26 @@ import picocli.CommandLine.Parameters;
 @Command(name = "show", description = "Print a config with every default filled in.")
 final class ConfigShowCommand implements Callable<Integer> {
 
-  private final Console console;
+    private final Console console;
 
-  @Parameters(arity = "0..1", paramLabel = "CONFIG", description = "YAML file. Default: an empty config.")
-  private Optional<Path> file;
+    @Parameters(arity = "0..1", paramLabel = "CONFIG", description = "YAML file. Default: an empty config.")
+    private Optional<Path> file;
 
-  @Mixin private ConfigOptions options;
+    @Mixin
+    private ConfigOptions options;
 
-  ConfigShowCommand(Console console) {
-    this.console = console;
-  }
-
-  @Override
-  public Integer call() {
-    ConfigBuilder builder = options.builder(file);
-    try (Mor mor = ConfigOptions.open(builder)) {
-      ExperimentConfig config = builder.build(mor.catalog());
-      console.out().print(config.toYaml());
-      config.warnings().forEach(console::say);
+    ConfigShowCommand(Console console) {
+        this.console = console;
     }
-    return ExitCode.SUCCESS;
-  }
+
+    @Override
+    public Integer call() {
+        ConfigBuilder builder = options.builder(file);
+        try (Mor mor = ConfigOptions.open(builder)) {
+            ExperimentConfig config = builder.build(mor.catalog());
+            console.out().print(config.toYaml());
+            config.warnings().forEach(console::say);
+        }
+        return ExitCode.SUCCESS;
+    }
 }

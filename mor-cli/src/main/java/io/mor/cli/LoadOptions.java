@@ -11,28 +11,29 @@ import picocli.CommandLine.Parameters;
 /** The run that a command loads, and what it changes in its config. */
 final class LoadOptions {
 
-  @Parameters(index = "0", paramLabel = "RUN", description = "Run folder, as train, quickstart and import make it.")
-  private Path run;
+    @Parameters(index = "0", paramLabel = "RUN", description = "Run folder, as train, quickstart and import make it.")
+    private Path run;
 
-  @Mixin private ConfigOptions config;
+    @Mixin
+    private ConfigOptions config;
 
-  /** The run folder. */
-  Path run() {
-    return run;
-  }
-
-  /** What a command does with a loaded model. */
-  @FunctionalInterface
-  interface Work {
-    int apply(Mor mor, TrainedModel model);
-  }
-
-  /** Loads the last checkpoint, works with it, and closes everything. */
-  int withModel(Console console, Work work) {
-    ExperimentConfig saved = ExperimentConfig.load(RunFolder.existing(run).config());
-    try (Mor mor = config.open(saved);
-        TrainedModel model = mor.load(run, config.changes(), console::say)) {
-      return work.apply(mor, model);
+    /** The run folder. */
+    Path run() {
+        return run;
     }
-  }
+
+    /** What a command does with a loaded model. */
+    @FunctionalInterface
+    interface Work {
+        int apply(Mor mor, TrainedModel model);
+    }
+
+    /** Loads the last checkpoint, works with it, and closes everything. */
+    int withModel(Console console, Work work) {
+        ExperimentConfig saved = ExperimentConfig.load(RunFolder.existing(run).config());
+        try (Mor mor = config.open(saved);
+                TrainedModel model = mor.load(run, config.changes(), console::say)) {
+            return work.apply(mor, model);
+        }
+    }
 }

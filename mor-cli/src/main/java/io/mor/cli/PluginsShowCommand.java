@@ -15,60 +15,69 @@ import picocli.CommandLine.Parameters;
 @Command(name = "show", description = "Explain an extension and print an example of its section in a config.")
 final class PluginsShowCommand implements Callable<Integer> {
 
-  private final Console console;
+    private final Console console;
 
-  @Parameters(paramLabel = "ID", description = "Id of the extension, for example expert-choice.")
-  private String id;
+    @Parameters(paramLabel = "ID", description = "Id of the extension, for example expert-choice.")
+    private String id;
 
-  @Mixin private PluginOptions plugins;
+    @Mixin
+    private PluginOptions plugins;
 
-  PluginsShowCommand(Console console) {
-    this.console = console;
-  }
-
-  @Override
-  public Integer call() {
-    try (PluginCatalog catalog = plugins.discover()) {
-      List<FoundExtension> found = catalog.extensions().stream().filter(extension -> extension.extension().id().equals(id)).toList();
-      if (found.isEmpty()) {
-        List<String> ids = catalog.extensions().stream().map(extension -> extension.extension().id()).distinct().toList();
-        throw new UsageException(
-            "no extension '" + id + "'; there are " + String.join(", ", ids) + "; looked in " + String.join(", ", catalog.searched()));
-      }
-      found.forEach(this::print);
+    PluginsShowCommand(Console console) {
+        this.console = console;
     }
-    return ExitCode.SUCCESS;
-  }
 
-  private void print(FoundExtension found) {
-    console.out().println(found.extension().kind().id() + " '" + id + "': " + found.extension().help());
-    console.out().println("from " + found.source());
-    console.out().println("implemented by " + found.extension().implementation().getName());
-    console.out().println();
-    PluginsCommand.printKeys(console, found, "  ");
-    console.out().println();
-    console.out().println("In a config:");
-    console.out().println();
-    example(found).forEach(line -> console.out().println("  " + line));
-    console.out().println();
-  }
+    @Override
+    public Integer call() {
+        try (PluginCatalog catalog = plugins.discover()) {
+            List<FoundExtension> found = catalog.extensions().stream()
+                    .filter(extension -> extension.extension().id().equals(id))
+                    .toList();
+            if (found.isEmpty()) {
+                List<String> ids = catalog.extensions().stream()
+                        .map(extension -> extension.extension().id())
+                        .distinct()
+                        .toList();
+                throw new UsageException("no extension '" + id + "'; there are " + String.join(", ", ids)
+                        + "; looked in " + String.join(", ", catalog.searched()));
+            }
+            found.forEach(this::print);
+        }
+        return ExitCode.SUCCESS;
+    }
 
-  private List<String> example(FoundExtension found) {
-    String options =
-        ConfigKey.of(found.extension().config()).stream()
-            .filter(key -> key.defaultValue().isPresent() && !key.path().contains("."))
-            .limit(2)
-            .map(key -> ", " + key.path() + ": " + quoted(key.defaultValue().get()))
-            .collect(Collectors.joining());
-    String mapping = "{type: " + id + options + "}";
-    return switch (found.extension().kind()) {
-      case RECURSION_BLOCK -> List.of("model:", "  block: " + mapping);
-      case METRIC_SINK -> List.of("metrics:", "  sinks: [" + mapping + "]");
-      case ROUTER, SELECTOR, KV_CACHE, BACKEND, TOKENIZER -> List.of(found.extension().kind().id() + ": " + mapping);
-    };
-  }
+    private void print(FoundExtension found) {
+        console.out()
+                .println(found.extension().kind().id() + " '" + id + "': "
+                        + found.extension().help());
+        console.out().println("from " + found.source());
+        console.out()
+                .println("implemented by " + found.extension().implementation().getName());
+        console.out().println();
+        PluginsCommand.printKeys(console, found, "  ");
+        console.out().println();
+        console.out().println("In a config:");
+        console.out().println();
+        example(found).forEach(line -> console.out().println("  " + line));
+        console.out().println();
+    }
 
-  private static String quoted(String value) {
-    return value.isEmpty() ? "\"\"" : value;
-  }
+    private List<String> example(FoundExtension found) {
+        String options = ConfigKey.of(found.extension().config()).stream()
+                .filter(key -> key.defaultValue().isPresent() && !key.path().contains("."))
+                .limit(2)
+                .map(key -> ", " + key.path() + ": " + quoted(key.defaultValue().get()))
+                .collect(Collectors.joining());
+        String mapping = "{type: " + id + options + "}";
+        return switch (found.extension().kind()) {
+            case RECURSION_BLOCK -> List.of("model:", "  block: " + mapping);
+            case METRIC_SINK -> List.of("metrics:", "  sinks: [" + mapping + "]");
+            case ROUTER, SELECTOR, KV_CACHE, BACKEND, TOKENIZER ->
+                List.of(found.extension().kind().id() + ": " + mapping);
+        };
+    }
+
+    private static String quoted(String value) {
+        return value.isEmpty() ? "\"\"" : value;
+    }
 }

@@ -20,82 +20,94 @@ import picocli.CommandLine.Spec;
 
 /** {@code mor train}. */
 @Command(
-    name = "train",
-    description = {
-      "Train a model, or go on with a run that was stopped.",
-      "Ctrl-C finishes the step under way, saves, and says how to resume. A resumed run gives the same bytes as one that was not stopped."
-    })
+        name = "train",
+        description = {
+            "Train a model, or go on with a run that was stopped.",
+            "Ctrl-C finishes the step under way, saves, and says how to resume. A resumed run gives the same bytes as one that was not stopped."
+        })
 final class TrainCommand implements Callable<Integer> {
 
-  private final Console console;
+    private final Console console;
 
-  @Parameters(arity = "0..1", paramLabel = "CONFIG", description = "YAML file of the experiment. Default: an empty config; give data.paths with -s.")
-  private Optional<Path> file;
+    @Parameters(
+            arity = "0..1",
+            paramLabel = "CONFIG",
+            description = "YAML file of the experiment. Default: an empty config; give data.paths with -s.")
+    private Optional<Path> file;
 
-  @Option(names = "--resume", paramLabel = "RUN", description = "Go on with the run in this folder, from its last checkpoint.")
-  private Optional<Path> resumed;
+    @Option(
+            names = "--resume",
+            paramLabel = "RUN",
+            description = "Go on with the run in this folder, from its last checkpoint.")
+    private Optional<Path> resumed;
 
-  @Mixin private ConfigOptions options;
+    @Mixin
+    private ConfigOptions options;
 
-  @Spec private CommandSpec spec;
+    @Spec
+    private CommandSpec spec;
 
-  TrainCommand(Console console) {
-    this.console = console;
-  }
-
-  @Override
-  public Integer call() {
-    if (file.isPresent() && resumed.isPresent()) {
-      throw new ParameterException(
-          spec.commandLine(), "give a config or --resume, not both; a resumed run has its own config, which -s can change");
+    TrainCommand(Console console) {
+        this.console = console;
     }
-    StopRequest stop = StopRequest.listen(console);
-    if (resumed.isPresent()) {
-      ExperimentConfig saved = ExperimentConfig.load(RunFolder.existing(resumed.get()).config());
-      try (Mor mor = options.open(saved);
-          TrainingProgress progress = new TrainingProgress(console, saved.name());
-          TrainingRun run = mor.resume(resumed.get(), options.changes(), progress)) {
-        return train(run, progress, stop);
-      }
-    }
-    ConfigBuilder builder = options.builder(file);
-    ExperimentConfig config = builder.build();
-    try (Mor mor = ConfigOptions.open(builder);
-        TrainingProgress progress = new TrainingProgress(console, config.name());
-        TrainingRun run = mor.train(config, progress)) {
-      return train(run, progress, stop);
-    }
-  }
 
-  private int train(TrainingRun run, TrainingProgress progress, StopRequest stop) {
-    int steps = run.config().training().steps();
-    if (run.step() == steps) {
-      console.say("run " + run.folder().path() + " has done all of its " + steps + " steps; for more of them say -s training.steps=" + 2 * steps);
-      return ExitCode.SUCCESS;
+    @Override
+    public Integer call() {
+        if (file.isPresent() && resumed.isPresent()) {
+            throw new ParameterException(
+                    spec.commandLine(),
+                    "give a config or --resume, not both; a resumed run has its own config, which -s can change");
+        }
+        StopRequest stop = StopRequest.listen(console);
+        if (resumed.isPresent()) {
+            ExperimentConfig saved =
+                    ExperimentConfig.load(RunFolder.existing(resumed.get()).config());
+            try (Mor mor = options.open(saved);
+                    TrainingProgress progress = new TrainingProgress(console, saved.name());
+                    TrainingRun run = mor.resume(resumed.get(), options.changes(), progress)) {
+                return train(run, progress, stop);
+            }
+        }
+        ConfigBuilder builder = options.builder(file);
+        ExperimentConfig config = builder.build();
+        try (Mor mor = ConfigOptions.open(builder);
+                TrainingProgress progress = new TrainingProgress(console, config.name());
+                TrainingRun run = mor.train(config, progress)) {
+            return train(run, progress, stop);
+        }
     }
-    console.say(
-        String.format(
-            Locale.ROOT,
-            "training %s on %s: %,d tokens of text, step %d of %d",
-            run.config().name(),
-            run.backend().description(),
-            run.trainingTokens(),
-            run.step(),
-            steps));
-    TrainingOutcome outcome = run.run(stop::requested);
-    progress.endLine();
-    Path folder = run.folder().path();
-    if (!outcome.finished()) {
-      StopRequest.say(console, run, outcome);
-      return ExitCode.INTERRUPTED;
+
+    private int train(TrainingRun run, TrainingProgress progress, StopRequest stop) {
+        int steps = run.config().training().steps();
+        if (run.step() == steps) {
+            console.say("run " + run.folder().path() + " has done all of its " + steps
+                    + " steps; for more of them say -s training.steps=" + 2 * steps);
+            return ExitCode.SUCCESS;
+        }
+        console.say(String.format(
+                Locale.ROOT,
+                "training %s on %s: %,d tokens of text, step %d of %d",
+                run.config().name(),
+                run.backend().description(),
+                run.trainingTokens(),
+                run.step(),
+                steps));
+        TrainingOutcome outcome = run.run(stop::requested);
+        progress.endLine();
+        Path folder = run.folder().path();
+        if (!outcome.finished()) {
+            StopRequest.say(console, run, outcome);
+            return ExitCode.INTERRUPTED;
+        }
+        Table table = new Table();
+        table.row("steps", Long.toString(outcome.state().step()));
+        table.row("tokens", String.format(Locale.ROOT, "%,d", outcome.state().tokens()));
+        table.row("tokens/s", String.format(Locale.ROOT, "%,.0f", outcome.tokensPerSecond()));
+        progress.headlines()
+                .forEach((figure, value) ->
+                        table.row("validation " + figure, String.format(Locale.ROOT, "%.4f", value)));
+        table.row("run", folder.toString());
+        table.print(console.out(), "");
+        return ExitCode.SUCCESS;
     }
-    Table table = new Table();
-    table.row("steps", Long.toString(outcome.state().step()));
-    table.row("tokens", String.format(Locale.ROOT, "%,d", outcome.state().tokens()));
-    table.row("tokens/s", String.format(Locale.ROOT, "%,.0f", outcome.tokensPerSecond()));
-    progress.headlines().forEach((figure, value) -> table.row("validation " + figure, String.format(Locale.ROOT, "%.4f", value)));
-    table.row("run", folder.toString());
-    table.print(console.out(), "");
-    return ExitCode.SUCCESS;
-  }
 }

@@ -19,102 +19,198 @@ import org.junit.jupiter.api.Test;
 /** The arrows of the design, over the packaged classes: cli to runtime to api, and plugins to api. */
 class ArrowsIT {
 
-  /** Fewer means that a jar was not read, and rules would hold of nothing. */
-  private static final int FEWEST_CLASSES = 300;
+    /** Fewer means that a jar was not read, and rules would hold of nothing. */
+    private static final int FEWEST_CLASSES = 300;
 
-  private static final String[] PLUGINS = {"io.mor.router..", "io.mor.kvcache..", "io.mor.block..", "io.mor.backend..", "io.mor.tokenizer.."};
+    private static final String[] PLUGINS = {
+        "io.mor.router..", "io.mor.kvcache..", "io.mor.block..", "io.mor.backend..", "io.mor.tokenizer.."
+    };
 
-  private static final JavaClasses CLASSES = new ClassFileImporter().importUrls(Distribution.urls());
+    private static final JavaClasses CLASSES = new ClassFileImporter().importUrls(Distribution.urls());
 
-  @Test
-  void allClassesWereRead() {
-    System.out.println(CLASSES.size() + " classes of " + Distribution.jars().size() + " jars");
-    assertTrue(CLASSES.size() >= FEWEST_CLASSES, () -> CLASSES.size() + " classes");
-    for (String root : new String[] {"io.mor.api", "io.mor.runtime", "io.mor.cli", "io.mor.router", "io.mor.kvcache", "io.mor.block", "io.mor.backend"}) {
-      assertTrue(CLASSES.stream().anyMatch(type -> type.getPackageName().startsWith(root)), () -> "no class below " + root);
+    @Test
+    void allClassesWereRead() {
+        System.out.println(CLASSES.size() + " classes of " + Distribution.jars().size() + " jars");
+        assertTrue(CLASSES.size() >= FEWEST_CLASSES, () -> CLASSES.size() + " classes");
+        for (String root : new String[] {
+            "io.mor.api",
+            "io.mor.runtime",
+            "io.mor.cli",
+            "io.mor.router",
+            "io.mor.kvcache",
+            "io.mor.block",
+            "io.mor.backend"
+        }) {
+            assertTrue(
+                    CLASSES.stream().anyMatch(type -> type.getPackageName().startsWith(root)),
+                    () -> "no class below " + root);
+        }
     }
-  }
 
-  @Test
-  void theApiDependsOnTheJdkAndJakartaInjectAlone() {
-    classes().that().resideInAPackage("io.mor.api..").should().onlyDependOnClassesThat().resideInAnyPackage("io.mor.api..", "java..", "jakarta.inject..")
-        .check(CLASSES);
-  }
+    @Test
+    void theApiDependsOnTheJdkAndJakartaInjectAlone() {
+        classes()
+                .that()
+                .resideInAPackage("io.mor.api..")
+                .should()
+                .onlyDependOnClassesThat()
+                .resideInAnyPackage("io.mor.api..", "java..", "jakarta.inject..")
+                .check(CLASSES);
+    }
 
-  @Test
-  void pluginsSeeNeitherTheRuntimeNorTheCommandLine() {
-    noClasses().that().resideInAnyPackage(PLUGINS).should().dependOnClassesThat().resideInAnyPackage("io.mor.runtime..", "io.mor.cli..", "io.mor.testkit..")
-        .check(CLASSES);
-  }
+    @Test
+    void pluginsSeeNeitherTheRuntimeNorTheCommandLine() {
+        noClasses()
+                .that()
+                .resideInAnyPackage(PLUGINS)
+                .should()
+                .dependOnClassesThat()
+                .resideInAnyPackage("io.mor.runtime..", "io.mor.cli..", "io.mor.testkit..")
+                .check(CLASSES);
+    }
 
-  @Test
-  void noPluginSeesAnother() {
-    slices().matching("io.mor.(router|kvcache|block|backend|tokenizer).(*)..").should().notDependOnEachOther().check(CLASSES);
-  }
+    @Test
+    void noPluginSeesAnother() {
+        slices().matching("io.mor.(router|kvcache|block|backend|tokenizer).(*)..")
+                .should()
+                .notDependOnEachOther()
+                .check(CLASSES);
+    }
 
-  @Test
-  void theRuntimeSeesNoPluginAndNoCommandLine() {
-    noClasses().that().resideInAPackage("io.mor.runtime..").should().dependOnClassesThat().resideInAnyPackage(PLUGINS).check(CLASSES);
-    noClasses().that().resideInAPackage("io.mor.runtime..").should().dependOnClassesThat().resideInAPackage("io.mor.cli..").check(CLASSES);
-  }
+    @Test
+    void theRuntimeSeesNoPluginAndNoCommandLine() {
+        noClasses()
+                .that()
+                .resideInAPackage("io.mor.runtime..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAnyPackage(PLUGINS)
+                .check(CLASSES);
+        noClasses()
+                .that()
+                .resideInAPackage("io.mor.runtime..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("io.mor.cli..")
+                .check(CLASSES);
+    }
 
-  @Test
-  void guiceStaysWhereExtensionsAreMade() {
-    noClasses().that().resideOutsideOfPackage("io.mor.runtime.plugin..").should().dependOnClassesThat().resideInAPackage("com.google.inject..")
-        .check(CLASSES);
-  }
+    @Test
+    void guiceStaysWhereExtensionsAreMade() {
+        noClasses()
+                .that()
+                .resideOutsideOfPackage("io.mor.runtime.plugin..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("com.google.inject..")
+                .check(CLASSES);
+    }
 
-  @Test
-  void jacksonStaysInTheRuntimeAndTheCommandLine() {
-    noClasses().that().resideOutsideOfPackages("io.mor.runtime..", "io.mor.cli..").should().dependOnClassesThat().resideInAPackage("tools.jackson..")
-        .check(CLASSES);
-  }
+    @Test
+    void jacksonStaysInTheRuntimeAndTheCommandLine() {
+        noClasses()
+                .that()
+                .resideOutsideOfPackages("io.mor.runtime..", "io.mor.cli..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("tools.jackson..")
+                .check(CLASSES);
+    }
 
-  @Test
-  void jcudaStaysInItsBackend() {
-    noClasses().that().resideOutsideOfPackage("io.mor.backend.cuda..").should().dependOnClassesThat().resideInAPackage("jcuda..").check(CLASSES);
-  }
+    @Test
+    void jcudaStaysInItsBackend() {
+        noClasses()
+                .that()
+                .resideOutsideOfPackage("io.mor.backend.cuda..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("jcuda..")
+                .check(CLASSES);
+    }
 
-  @Test
-  void picocliStaysInTheCommandLine() {
-    noClasses().that().resideOutsideOfPackage("io.mor.cli..").should().dependOnClassesThat().resideInAPackage("picocli..").check(CLASSES);
-  }
+    @Test
+    void picocliStaysInTheCommandLine() {
+        noClasses()
+                .that()
+                .resideOutsideOfPackage("io.mor.cli..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("picocli..")
+                .check(CLASSES);
+    }
 
-  @Test
-  void onlyTheCommandLinePrintsOrEndsTheProcess() {
-    noClasses().that().resideOutsideOfPackage("io.mor.cli..").should().accessField(System.class, "out").check(CLASSES);
-    noClasses().that().resideOutsideOfPackage("io.mor.cli..").should().accessField(System.class, "err").check(CLASSES);
-    noClasses().that().resideOutsideOfPackage("io.mor.cli..").should().callMethod(System.class, "exit", int.class).check(CLASSES);
-    noClasses().that().resideOutsideOfPackage("io.mor.cli..").should().callMethod(Runtime.class, "exit", int.class).check(CLASSES);
-    noClasses().that().resideOutsideOfPackage("io.mor.cli..").should().callMethod(Runtime.class, "halt", int.class).check(CLASSES);
-    noClasses().should().callMethod(Throwable.class, "printStackTrace").check(CLASSES);
-  }
+    @Test
+    void onlyTheCommandLinePrintsOrEndsTheProcess() {
+        noClasses()
+                .that()
+                .resideOutsideOfPackage("io.mor.cli..")
+                .should()
+                .accessField(System.class, "out")
+                .check(CLASSES);
+        noClasses()
+                .that()
+                .resideOutsideOfPackage("io.mor.cli..")
+                .should()
+                .accessField(System.class, "err")
+                .check(CLASSES);
+        noClasses()
+                .that()
+                .resideOutsideOfPackage("io.mor.cli..")
+                .should()
+                .callMethod(System.class, "exit", int.class)
+                .check(CLASSES);
+        noClasses()
+                .that()
+                .resideOutsideOfPackage("io.mor.cli..")
+                .should()
+                .callMethod(Runtime.class, "exit", int.class)
+                .check(CLASSES);
+        noClasses()
+                .that()
+                .resideOutsideOfPackage("io.mor.cli..")
+                .should()
+                .callMethod(Runtime.class, "halt", int.class)
+                .check(CLASSES);
+        noClasses().should().callMethod(Throwable.class, "printStackTrace").check(CLASSES);
+    }
 
-  @Test
-  void nobodyLogsThroughJavaUtilLogging() {
-    // The one exception silences a warning of Guice's: it cannot read line numbers of class files as new as ours.
-    noClasses().that().doNotHaveFullyQualifiedName("io.mor.runtime.plugin.ExtensionFactory").should().dependOnClassesThat()
-        .resideInAPackage("java.util.logging..").check(CLASSES);
-  }
+    @Test
+    void nobodyLogsThroughJavaUtilLogging() {
+        // The one exception silences a warning of Guice's: it cannot read line numbers of class files as new as ours.
+        noClasses()
+                .that()
+                .doNotHaveFullyQualifiedName("io.mor.runtime.plugin.ExtensionFactory")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("java.util.logging..")
+                .check(CLASSES);
+    }
 
-  @Test
-  void everyPublicTypeOfTheApiSaysHowStableItIs() {
-    classes().that().resideInAPackage("io.mor.api..").and().arePublic().and().areTopLevelClasses().should(beAnnotatedWith(Stability.class)).check(CLASSES);
-  }
+    @Test
+    void everyPublicTypeOfTheApiSaysHowStableItIs() {
+        classes()
+                .that()
+                .resideInAPackage("io.mor.api..")
+                .and()
+                .arePublic()
+                .and()
+                .areTopLevelClasses()
+                .should(beAnnotatedWith(Stability.class))
+                .check(CLASSES);
+    }
 
-  @Test
-  void packagesOfTheRuntimeFormNoCycle() {
-    slices().matching("io.mor.runtime.(*)..").should().beFreeOfCycles().check(CLASSES);
-  }
+    @Test
+    void packagesOfTheRuntimeFormNoCycle() {
+        slices().matching("io.mor.runtime.(*)..").should().beFreeOfCycles().check(CLASSES);
+    }
 
-  @Test
-  void aPluginIsOneFlatPackage() {
-    Set<String> deep =
-        CLASSES.stream()
-            .map(JavaClass::getPackageName)
-            .filter(name -> name.matches("io\\.mor\\.(router|kvcache|block|backend|tokenizer)\\..*"))
-            .filter(name -> name.split("\\.").length > 4)
-            .collect(Collectors.toCollection(TreeSet::new));
-    assertEquals(Set.of(), deep, "packages below a plugin's own");
-  }
+    @Test
+    void aPluginIsOneFlatPackage() {
+        Set<String> deep = CLASSES.stream()
+                .map(JavaClass::getPackageName)
+                .filter(name -> name.matches("io\\.mor\\.(router|kvcache|block|backend|tokenizer)\\..*"))
+                .filter(name -> name.split("\\.").length > 4)
+                .collect(Collectors.toCollection(TreeSet::new));
+        assertEquals(Set.of(), deep, "packages below a plugin's own");
+    }
 }

@@ -16,52 +16,59 @@ import java.util.stream.Stream;
 /** The jars that the build packed. */
 final class Distribution {
 
-  private Distribution() {}
+    private Distribution() {}
 
-  static Path projectRoot() {
-    return Path.of(System.getProperty("mor.project.root", "..")).toAbsolutePath().normalize();
-  }
-
-  static Path lib() {
-    return projectRoot().resolve("mor-cli/target/mor/lib");
-  }
-
-  /** Our own jars, by name. */
-  static List<Path> jars() {
-    try (Stream<Path> files = Files.list(lib())) {
-      return files.filter(file -> file.getFileName().toString().matches("mor-.*\\.jar")).sorted().toList();
-    } catch (IOException e) {
-      throw new UncheckedIOException("no packaged jars; run mvn package", e);
+    static Path projectRoot() {
+        return Path.of(System.getProperty("mor.project.root", ".."))
+                .toAbsolutePath()
+                .normalize();
     }
-  }
 
-  /** The same for a reader of classes. */
-  static List<URL> urls() {
-    return jars().stream()
-        .map(
-            jar -> {
-              try {
-                return URI.create("jar:" + jar.toUri() + "!/").toURL();
-              } catch (MalformedURLException e) {
-                throw new UncheckedIOException(e);
-              }
-            })
-        .toList();
-  }
-
-  /** Our own modules, by name. */
-  static List<ModuleReference> modules() {
-    return ModuleFinder.of(jars().toArray(Path[]::new)).findAll().stream()
-        .sorted(Comparator.comparing((ModuleReference module) -> module.descriptor().name()))
-        .toList();
-  }
-
-  /** The folders of all modules in the build that have main sources. */
-  static List<Path> sourceFolders() {
-    try (Stream<Path> files = Files.find(projectRoot(), 5, (path, attributes) -> path.endsWith("src/main/java"))) {
-      return files.filter(path -> !path.toString().contains("target") && !path.startsWith(projectRoot().resolve("examples"))).sorted().toList();
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
+    static Path lib() {
+        return projectRoot().resolve("mor-cli/target/mor/lib");
     }
-  }
+
+    /** Our own jars, by name. */
+    static List<Path> jars() {
+        try (Stream<Path> files = Files.list(lib())) {
+            return files.filter(file -> file.getFileName().toString().matches("mor-.*\\.jar"))
+                    .sorted()
+                    .toList();
+        } catch (IOException e) {
+            throw new UncheckedIOException("no packaged jars; run mvn package", e);
+        }
+    }
+
+    /** The same for a reader of classes. */
+    static List<URL> urls() {
+        return jars().stream()
+                .map(jar -> {
+                    try {
+                        return URI.create("jar:" + jar.toUri() + "!/").toURL();
+                    } catch (MalformedURLException e) {
+                        throw new UncheckedIOException(e);
+                    }
+                })
+                .toList();
+    }
+
+    /** Our own modules, by name. */
+    static List<ModuleReference> modules() {
+        return ModuleFinder.of(jars().toArray(Path[]::new)).findAll().stream()
+                .sorted(Comparator.comparing(
+                        (ModuleReference module) -> module.descriptor().name()))
+                .toList();
+    }
+
+    /** The folders of all modules in the build that have main sources. */
+    static List<Path> sourceFolders() {
+        try (Stream<Path> files = Files.find(projectRoot(), 5, (path, attributes) -> path.endsWith("src/main/java"))) {
+            return files.filter(path -> !path.toString().contains("target")
+                            && !path.startsWith(projectRoot().resolve("examples")))
+                    .sorted()
+                    .toList();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
 }

@@ -34,184 +34,210 @@ import org.junit.jupiter.api.function.Executable;
  */
 class ModuleDescriptorsIT {
 
-  private static final int FEWEST_MODULES = 11;
-  private static final Path GOLDEN = Distribution.projectRoot().resolve("mor-cli/src/test/resources/io/mor/architecture/modules");
+    private static final int FEWEST_MODULES = 11;
+    private static final Path GOLDEN =
+            Distribution.projectRoot().resolve("mor-cli/src/test/resources/io/mor/architecture/modules");
 
-  @Test
-  void allModulesWerePacked() {
-    List<String> names = Distribution.modules().stream().map(module -> module.descriptor().name()).toList();
-    System.out.println(names);
-    assertTrue(names.size() >= FEWEST_MODULES, names::toString);
-    assertEquals(Distribution.jars().size(), names.size(), "each of our jars is a module");
-  }
-
-  @Test
-  void descriptorsAreAsCommitted() throws IOException {
-    boolean update = Boolean.getBoolean("mor.update.golden");
-    List<Executable> checks = new ArrayList<>();
-    Set<String> names = new TreeSet<>();
-    for (ModuleReference module : Distribution.modules()) {
-      String name = module.descriptor().name();
-      String text = describe(module.descriptor());
-      Path file = GOLDEN.resolve(name + ".txt");
-      names.add(name + ".txt");
-      if (update) {
-        Files.createDirectories(GOLDEN);
-        Files.writeString(file, text);
-      }
-      checks.add(() -> assertTrue(Files.exists(file), () -> file + " is missing; it should hold:\n" + text));
-      checks.add(() -> assertEquals(Files.readString(file), text, () -> "descriptor of " + name + " against " + file));
+    @Test
+    void allModulesWerePacked() {
+        List<String> names = Distribution.modules().stream()
+                .map(module -> module.descriptor().name())
+                .toList();
+        System.out.println(names);
+        assertTrue(names.size() >= FEWEST_MODULES, names::toString);
+        assertEquals(Distribution.jars().size(), names.size(), "each of our jars is a module");
     }
-    try (Stream<Path> files = Files.list(GOLDEN)) {
-      Set<String> committed = files.map(file -> file.getFileName().toString()).collect(Collectors.toCollection(TreeSet::new));
-      checks.add(() -> assertEquals(names, committed, "modules and committed descriptors"));
-    }
-    assertAll(checks);
-  }
 
-  @Test
-  void packagesBeginWithTheNameOfTheirModule() {
-    assertAll(
-        Distribution.modules().stream()
-            .map(
-                module ->
-                    () -> {
-                      String name = module.descriptor().name();
-                      List<String> strangers =
-                          module.descriptor().packages().stream().filter(pack -> !pack.equals(name) && !pack.startsWith(name + ".")).sorted().toList();
-                      assertEquals(List.of(), strangers, () -> "packages of " + name);
-                    }));
-  }
-
-  @Test
-  void nothingIsOpenedToEverybody() {
-    assertAll(
-        Distribution.modules().stream()
-            .map(
-                module ->
-                    () -> {
-                      ModuleDescriptor descriptor = module.descriptor();
-                      assertTrue(!descriptor.isOpen(), () -> descriptor.name() + " is an open module");
-                      List<String> open = descriptor.opens().stream().filter(opens -> !opens.isQualified()).map(ModuleDescriptor.Opens::source).toList();
-                      assertEquals(List.of(), open, () -> "packages that " + descriptor.name() + " opens to everybody");
-                    }));
-  }
-
-  @Test
-  void pluginsNameNeitherGuiceNorJacksonAndOpenNothing() {
-    List<ModuleDescriptor> plugins =
-        Distribution.modules().stream()
-            .map(ModuleReference::descriptor)
-            .filter(descriptor -> descriptor.name().matches("io\\.mor\\.(router|kvcache|block|backend|tokenizer)\\..*"))
-            .toList();
-    assertTrue(plugins.size() >= 9, () -> plugins.size() + " plugins");
-    assertAll(
-        plugins.stream()
-            .map(
-                plugin ->
-                    () -> {
-                      Set<String> requires = plugin.requires().stream().map(ModuleDescriptor.Requires::name).collect(Collectors.toCollection(TreeSet::new));
-                      assertTrue(requires.contains("io.mor.api"), () -> plugin.name() + " requires " + requires);
-                      assertTrue(
-                          requires.stream().noneMatch(name -> name.startsWith("com.google.inject") || name.startsWith("com.google.guice")
-                              || name.startsWith("tools.jackson") || name.startsWith("io.mor.") && !name.equals("io.mor.api")),
-                          () -> plugin.name() + " requires " + requires);
-                      assertEquals(Set.of(), plugin.opens(), () -> "what " + plugin.name() + " opens");
-                    }));
-  }
-
-  @Test
-  void servicesOfTheClassPathAreThoseOfTheDescriptor() throws IOException {
-    for (Path jar : Distribution.jars()) {
-      try (JarFile file = new JarFile(jar.toFile())) {
-        Map<String, List<String>> declared = new TreeMap<>();
-        for (Enumeration<JarEntry> entries = file.entries(); entries.hasMoreElements(); ) {
-          JarEntry entry = entries.nextElement();
-          String prefix = "META-INF/services/";
-          if (entry.getName().startsWith(prefix) && !entry.isDirectory()) {
-            String text = new String(file.getInputStream(entry).readAllBytes(), StandardCharsets.UTF_8);
-            declared.put(entry.getName().substring(prefix.length()), text.lines().map(String::strip).filter(line -> !line.isEmpty() && !line.startsWith("#")).sorted().toList());
-          }
+    @Test
+    void descriptorsAreAsCommitted() throws IOException {
+        boolean update = Boolean.getBoolean("mor.update.golden");
+        List<Executable> checks = new ArrayList<>();
+        Set<String> names = new TreeSet<>();
+        for (ModuleReference module : Distribution.modules()) {
+            String name = module.descriptor().name();
+            String text = describe(module.descriptor());
+            Path file = GOLDEN.resolve(name + ".txt");
+            names.add(name + ".txt");
+            if (update) {
+                Files.createDirectories(GOLDEN);
+                Files.writeString(file, text);
+            }
+            checks.add(() -> assertTrue(Files.exists(file), () -> file + " is missing; it should hold:\n" + text));
+            checks.add(() ->
+                    assertEquals(Files.readString(file), text, () -> "descriptor of " + name + " against " + file));
         }
-        ModuleDescriptor descriptor =
-            Distribution.modules().stream().filter(module -> module.location().orElseThrow().equals(jar.toUri())).findFirst().orElseThrow().descriptor();
-        Map<String, List<String>> provided = new TreeMap<>();
-        descriptor.provides().forEach(provides -> provided.put(provides.service(), provides.providers().stream().sorted().toList()));
-        assertEquals(provided, declared, () -> "META-INF/services of " + jar.getFileName() + " against its module descriptor");
-      }
-    }
-  }
-
-  @Test
-  void modulesKnowTheirVersion() {
-    Set<String> versions = Distribution.modules().stream().map(module -> module.descriptor().rawVersion().orElse("none")).collect(Collectors.toSet());
-    assertEquals(1, versions.size(), versions::toString);
-    assertTrue(versions.iterator().next().matches("\\d+\\.\\d+\\.\\d+(-SNAPSHOT)?"), versions::toString);
-  }
-
-  @Test
-  void everyModuleAndPackageIsDescribed() throws IOException {
-    List<String> bare = new ArrayList<>();
-    int files = 0;
-    for (Path sources : Distribution.sourceFolders()) {
-      Path descriptor = sources.resolve("module-info.java");
-      files++;
-      if (!Files.exists(descriptor) || !Files.readString(descriptor).matches("(?s).*/\\*\\*.*?\\*/\\s*(@\\S+\\s+)*(open )?module .*")) {
-        bare.add(descriptor.toString());
-      }
-      try (Stream<Path> folders = Files.walk(sources)) {
-        for (Path folder : folders.filter(ModuleDescriptorsIT::holdsClasses).toList()) {
-          Path described = folder.resolve("package-info.java");
-          files++;
-          if (!Files.exists(described) || !Files.readString(described).matches("(?s).*/\\*\\*.*?\\*/\\s*package .*")) {
-            bare.add(described.toString());
-          }
+        try (Stream<Path> files = Files.list(GOLDEN)) {
+            Set<String> committed =
+                    files.map(file -> file.getFileName().toString()).collect(Collectors.toCollection(TreeSet::new));
+            checks.add(() -> assertEquals(names, committed, "modules and committed descriptors"));
         }
-      }
+        assertAll(checks);
     }
-    System.out.println(files + " descriptors and packages");
-    assertTrue(files > 30, "sources found");
-    assertEquals(List.of(), bare, "without Javadoc");
-  }
 
-  private static boolean holdsClasses(Path folder) {
-    if (!Files.isDirectory(folder)) {
-      return false;
-    }
-    try (Stream<Path> files = Files.list(folder)) {
-      return files.anyMatch(file -> file.toString().endsWith(".java") && !file.endsWith("module-info.java"));
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
-  /** As {@code jar --describe-module} says it, in a stable order and without the version. */
-  private static String describe(ModuleDescriptor descriptor) {
-    List<String> lines = new ArrayList<>();
-    lines.add("module " + descriptor.name());
-    sorted(descriptor.exports(), exports -> "exports " + exports.source() + to(exports.targets()), lines);
-    sorted(
-        descriptor.requires(),
-        requires ->
-            "requires "
-                + requires.modifiers().stream()
-                    .filter(modifier -> modifier != ModuleDescriptor.Requires.Modifier.MANDATED)
-                    .map(modifier -> modifier.name().toLowerCase(Locale.ROOT) + " ")
+    @Test
+    void packagesBeginWithTheNameOfTheirModule() {
+        assertAll(Distribution.modules().stream().map(module -> () -> {
+            String name = module.descriptor().name();
+            List<String> strangers = module.descriptor().packages().stream()
+                    .filter(pack -> !pack.equals(name) && !pack.startsWith(name + "."))
                     .sorted()
-                    .collect(Collectors.joining())
-                + requires.name(),
-        lines);
-    sorted(descriptor.opens(), opens -> "opens " + opens.source() + to(opens.targets()), lines);
-    sorted(descriptor.uses(), service -> "uses " + service, lines);
-    sorted(descriptor.provides(), provides -> "provides " + provides.service() + " with " + String.join(", ", provides.providers()), lines);
-    return String.join("\n", lines) + "\n";
-  }
+                    .toList();
+            assertEquals(List.of(), strangers, () -> "packages of " + name);
+        }));
+    }
 
-  private static String to(Set<String> targets) {
-    return targets.isEmpty() ? "" : " to " + String.join(", ", new TreeSet<>(targets));
-  }
+    @Test
+    void nothingIsOpenedToEverybody() {
+        assertAll(Distribution.modules().stream().map(module -> () -> {
+            ModuleDescriptor descriptor = module.descriptor();
+            assertTrue(!descriptor.isOpen(), () -> descriptor.name() + " is an open module");
+            List<String> open = descriptor.opens().stream()
+                    .filter(opens -> !opens.isQualified())
+                    .map(ModuleDescriptor.Opens::source)
+                    .toList();
+            assertEquals(List.of(), open, () -> "packages that " + descriptor.name() + " opens to everybody");
+        }));
+    }
 
-  private static <T> void sorted(Collection<T> parts, Function<T, String> text, List<String> lines) {
-    parts.stream().map(text).sorted().forEach(lines::add);
-  }
+    @Test
+    void pluginsNameNeitherGuiceNorJacksonAndOpenNothing() {
+        List<ModuleDescriptor> plugins = Distribution.modules().stream()
+                .map(ModuleReference::descriptor)
+                .filter(descriptor ->
+                        descriptor.name().matches("io\\.mor\\.(router|kvcache|block|backend|tokenizer)\\..*"))
+                .toList();
+        assertTrue(plugins.size() >= 9, () -> plugins.size() + " plugins");
+        assertAll(plugins.stream().map(plugin -> () -> {
+            Set<String> requires = plugin.requires().stream()
+                    .map(ModuleDescriptor.Requires::name)
+                    .collect(Collectors.toCollection(TreeSet::new));
+            assertTrue(requires.contains("io.mor.api"), () -> plugin.name() + " requires " + requires);
+            assertTrue(
+                    requires.stream()
+                            .noneMatch(name -> name.startsWith("com.google.inject")
+                                    || name.startsWith("com.google.guice")
+                                    || name.startsWith("tools.jackson")
+                                    || name.startsWith("io.mor.") && !name.equals("io.mor.api")),
+                    () -> plugin.name() + " requires " + requires);
+            assertEquals(Set.of(), plugin.opens(), () -> "what " + plugin.name() + " opens");
+        }));
+    }
+
+    @Test
+    void servicesOfTheClassPathAreThoseOfTheDescriptor() throws IOException {
+        for (Path jar : Distribution.jars()) {
+            try (JarFile file = new JarFile(jar.toFile())) {
+                Map<String, List<String>> declared = new TreeMap<>();
+                for (Enumeration<JarEntry> entries = file.entries(); entries.hasMoreElements(); ) {
+                    JarEntry entry = entries.nextElement();
+                    String prefix = "META-INF/services/";
+                    if (entry.getName().startsWith(prefix) && !entry.isDirectory()) {
+                        String text = new String(file.getInputStream(entry).readAllBytes(), StandardCharsets.UTF_8);
+                        declared.put(
+                                entry.getName().substring(prefix.length()),
+                                text.lines()
+                                        .map(String::strip)
+                                        .filter(line -> !line.isEmpty() && !line.startsWith("#"))
+                                        .sorted()
+                                        .toList());
+                    }
+                }
+                ModuleDescriptor descriptor = Distribution.modules().stream()
+                        .filter(module -> module.location().orElseThrow().equals(jar.toUri()))
+                        .findFirst()
+                        .orElseThrow()
+                        .descriptor();
+                Map<String, List<String>> provided = new TreeMap<>();
+                descriptor
+                        .provides()
+                        .forEach(provides -> provided.put(
+                                provides.service(),
+                                provides.providers().stream().sorted().toList()));
+                assertEquals(
+                        provided,
+                        declared,
+                        () -> "META-INF/services of " + jar.getFileName() + " against its module descriptor");
+            }
+        }
+    }
+
+    @Test
+    void modulesKnowTheirVersion() {
+        Set<String> versions = Distribution.modules().stream()
+                .map(module -> module.descriptor().rawVersion().orElse("none"))
+                .collect(Collectors.toSet());
+        assertEquals(1, versions.size(), versions::toString);
+        assertTrue(versions.iterator().next().matches("\\d+\\.\\d+\\.\\d+(-SNAPSHOT)?"), versions::toString);
+    }
+
+    @Test
+    void everyModuleAndPackageIsDescribed() throws IOException {
+        List<String> bare = new ArrayList<>();
+        int files = 0;
+        for (Path sources : Distribution.sourceFolders()) {
+            Path descriptor = sources.resolve("module-info.java");
+            files++;
+            if (!Files.exists(descriptor)
+                    || !Files.readString(descriptor).matches("(?s).*/\\*\\*.*?\\*/\\s*(@\\S+\\s+)*(open )?module .*")) {
+                bare.add(descriptor.toString());
+            }
+            try (Stream<Path> folders = Files.walk(sources)) {
+                for (Path folder :
+                        folders.filter(ModuleDescriptorsIT::holdsClasses).toList()) {
+                    Path described = folder.resolve("package-info.java");
+                    files++;
+                    if (!Files.exists(described)
+                            || !Files.readString(described).matches("(?s).*/\\*\\*.*?\\*/\\s*package .*")) {
+                        bare.add(described.toString());
+                    }
+                }
+            }
+        }
+        System.out.println(files + " descriptors and packages");
+        assertTrue(files > 30, "sources found");
+        assertEquals(List.of(), bare, "without Javadoc");
+    }
+
+    private static boolean holdsClasses(Path folder) {
+        if (!Files.isDirectory(folder)) {
+            return false;
+        }
+        try (Stream<Path> files = Files.list(folder)) {
+            return files.anyMatch(file -> file.toString().endsWith(".java") && !file.endsWith("module-info.java"));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** As {@code jar --describe-module} says it, in a stable order and without the version. */
+    private static String describe(ModuleDescriptor descriptor) {
+        List<String> lines = new ArrayList<>();
+        lines.add("module " + descriptor.name());
+        sorted(descriptor.exports(), exports -> "exports " + exports.source() + to(exports.targets()), lines);
+        sorted(
+                descriptor.requires(),
+                requires -> "requires "
+                        + requires.modifiers().stream()
+                                .filter(modifier -> modifier != ModuleDescriptor.Requires.Modifier.MANDATED)
+                                .map(modifier -> modifier.name().toLowerCase(Locale.ROOT) + " ")
+                                .sorted()
+                                .collect(Collectors.joining())
+                        + requires.name(),
+                lines);
+        sorted(descriptor.opens(), opens -> "opens " + opens.source() + to(opens.targets()), lines);
+        sorted(descriptor.uses(), service -> "uses " + service, lines);
+        sorted(
+                descriptor.provides(),
+                provides -> "provides " + provides.service() + " with " + String.join(", ", provides.providers()),
+                lines);
+        return String.join("\n", lines) + "\n";
+    }
+
+    private static String to(Set<String> targets) {
+        return targets.isEmpty() ? "" : " to " + String.join(", ", new TreeSet<>(targets));
+    }
+
+    private static <T> void sorted(Collection<T> parts, Function<T, String> text, List<String> lines) {
+        parts.stream().map(text).sorted().forEach(lines::add);
+    }
 }

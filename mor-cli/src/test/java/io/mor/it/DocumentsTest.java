@@ -18,41 +18,51 @@ import org.junit.jupiter.api.Test;
 /** What the documents say of configs and files is so. */
 class DocumentsTest {
 
-  private static final Path ROOT = Path.of(System.getProperty("mor.project.root", ".."));
+    private static final Path ROOT = Path.of(System.getProperty("mor.project.root", ".."));
 
-  @Test
-  void theListedDefaultsAreTheDefaults() throws IOException {
-    Matcher block = Pattern.compile("<!-- config show -->\\n```yaml\\n(.*?)```", Pattern.DOTALL).matcher(Files.readString(ROOT.resolve("docs/configure.md")));
-    assertTrue(block.find(), "docs/configure.md has no block marked 'config show'");
-    try (Mor mor = Mor.open()) {
-      assertEquals(ExperimentConfig.builder().build().resolve(mor.catalog()).toYaml(), block.group(1));
+    @Test
+    void theListedDefaultsAreTheDefaults() throws IOException {
+        Matcher block = Pattern.compile("<!-- config show -->\\n```yaml\\n(.*?)```", Pattern.DOTALL)
+                .matcher(Files.readString(ROOT.resolve("docs/configure.md")));
+        assertTrue(block.find(), "docs/configure.md has no block marked 'config show'");
+        try (Mor mor = Mor.open()) {
+            assertEquals(
+                    ExperimentConfig.builder().build().resolve(mor.catalog()).toYaml(), block.group(1));
+        }
     }
-  }
 
-  @Test
-  void everyExampleConfigIsValid() throws IOException {
-    List<Path> examples;
-    try (Stream<Path> inside = Files.list(ROOT.resolve("examples/configs"))) {
-      examples = inside.filter(path -> path.toString().endsWith(".yaml")).sorted().toList();
+    @Test
+    void everyExampleConfigIsValid() throws IOException {
+        List<Path> examples;
+        try (Stream<Path> inside = Files.list(ROOT.resolve("examples/configs"))) {
+            examples = inside.filter(path -> path.toString().endsWith(".yaml"))
+                    .sorted()
+                    .toList();
+        }
+        assertFalse(examples.isEmpty(), "examples/configs holds no config");
+        try (Mor mor = Mor.open()) {
+            for (Path example : examples) {
+                assertFalse(
+                        ExperimentConfig.load(example)
+                                .resolve(mor.catalog())
+                                .data()
+                                .paths()
+                                .isEmpty(),
+                        example + " names no text");
+            }
+        }
     }
-    assertFalse(examples.isEmpty(), "examples/configs holds no config");
-    try (Mor mor = Mor.open()) {
-      for (Path example : examples) {
-        assertFalse(ExperimentConfig.load(example).resolve(mor.catalog()).data().paths().isEmpty(), example + " names no text");
-      }
-    }
-  }
 
-  @Test
-  void linkedFilesAreThere() throws IOException {
-    Pattern link = Pattern.compile("\\]\\((?!http)([^)#]+)");
-    for (String document : List.of("README.md", "docs/architecture.md", "docs/configure.md", "docs/results.md")) {
-      Path file = ROOT.resolve(document);
-      Matcher links = link.matcher(Files.readString(file));
-      while (links.find()) {
-        Path target = file.resolveSibling(links.group(1));
-        assertTrue(Files.exists(target), document + " links to " + links.group(1) + ", which is not there");
-      }
+    @Test
+    void linkedFilesAreThere() throws IOException {
+        Pattern link = Pattern.compile("\\]\\((?!http)([^)#]+)");
+        for (String document : List.of("README.md", "docs/architecture.md", "docs/configure.md", "docs/results.md")) {
+            Path file = ROOT.resolve(document);
+            Matcher links = link.matcher(Files.readString(file));
+            while (links.find()) {
+                Path target = file.resolveSibling(links.group(1));
+                assertTrue(Files.exists(target), document + " links to " + links.group(1) + ", which is not there");
+            }
+        }
     }
-  }
 }

@@ -19,20 +19,26 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** The committed golden cases on an NVIDIA GPU, at the tolerances of single precision; skipped without one. */
 class GoldenCasesOnGpuTest {
 
-  @ParameterizedTest
-  @ValueSource(strings = {"invariant", "fast"})
-  void everyGoldenCaseIsWithinItsTolerances(String mode) throws IOException, URISyntaxException {
-    CudaDoctor doctor = CudaDoctor.examine();
-    assumeTrue(doctor.usable(), () -> "skipped, no GPU to test on: " + doctor.summary());
-    List<Path> cases = GoldenFolder.cases();
-    assertEquals(18, cases.size(), "golden cases found");
-    try (Mor mor = Mor.open()) {
-      ExtensionConfig cuda = new ExtensionConfig("cuda", Map.of("mode", mode));
-      List<ConformanceResult> results =
-          mor.conformance(cases, cuda, result -> System.out.println("cuda " + mode + " " + result.name() + " " + result.worst()));
-      assertTrue(
-          results.stream().allMatch(ConformanceResult::conforms),
-          () -> results.stream().filter(result -> !result.conforms()).map(result -> result.name() + ": " + result.failures()).toList().toString());
+    @ParameterizedTest
+    @ValueSource(strings = {"invariant", "fast"})
+    void everyGoldenCaseIsWithinItsTolerances(String mode) throws IOException, URISyntaxException {
+        CudaDoctor doctor = CudaDoctor.examine();
+        assumeTrue(doctor.usable(), () -> "skipped, no GPU to test on: " + doctor.summary());
+        List<Path> cases = GoldenFolder.cases();
+        assertEquals(18, cases.size(), "golden cases found");
+        try (Mor mor = Mor.open()) {
+            ExtensionConfig cuda = new ExtensionConfig("cuda", Map.of("mode", mode));
+            List<ConformanceResult> results = mor.conformance(
+                    cases,
+                    cuda,
+                    result -> System.out.println("cuda " + mode + " " + result.name() + " " + result.worst()));
+            assertTrue(
+                    results.stream().allMatch(ConformanceResult::conforms),
+                    () -> results.stream()
+                            .filter(result -> !result.conforms())
+                            .map(result -> result.name() + ": " + result.failures())
+                            .toList()
+                            .toString());
+        }
     }
-  }
 }

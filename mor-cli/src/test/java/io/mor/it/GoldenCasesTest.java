@@ -16,17 +16,23 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** The committed golden cases, on every backend that CI has: logits, losses, selections, all gradients, all ways of decoding. */
 class GoldenCasesTest {
 
-  @ParameterizedTest
-  @ValueSource(strings = {"reference", "cpu"})
-  void everyGoldenCaseIsWithinItsTolerances(String backend) throws IOException, URISyntaxException {
-    List<Path> cases = GoldenFolder.cases();
-    assertEquals(18, cases.size(), "golden cases found");
-    try (Mor mor = Mor.open()) {
-      List<ConformanceResult> results =
-          mor.conformance(cases, ExtensionConfig.of(backend), result -> System.out.println(backend + " " + result.name() + " " + result.worst()));
-      assertTrue(
-          results.stream().allMatch(ConformanceResult::conforms),
-          () -> results.stream().filter(result -> !result.conforms()).map(result -> result.name() + ": " + result.failures()).toList().toString());
+    @ParameterizedTest
+    @ValueSource(strings = {"reference", "cpu"})
+    void everyGoldenCaseIsWithinItsTolerances(String backend) throws IOException, URISyntaxException {
+        List<Path> cases = GoldenFolder.cases();
+        assertEquals(18, cases.size(), "golden cases found");
+        try (Mor mor = Mor.open()) {
+            List<ConformanceResult> results = mor.conformance(
+                    cases,
+                    ExtensionConfig.of(backend),
+                    result -> System.out.println(backend + " " + result.name() + " " + result.worst()));
+            assertTrue(
+                    results.stream().allMatch(ConformanceResult::conforms),
+                    () -> results.stream()
+                            .filter(result -> !result.conforms())
+                            .map(result -> result.name() + ": " + result.failures())
+                            .toList()
+                            .toString());
+        }
     }
-  }
 }

@@ -40,89 +40,110 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** Row independence, seen from generation: the bits of a token's logits do not depend on how the work was cut (spec 11 item 10). */
 class PrefillEqualsDecodeTest {
 
-  private static final int TOKENS = 33; // more than two pages of the cache
-  private static final List<Integer> STEPS = IntStream.generate(() -> 1).limit(TOKENS).boxed().toList();
+    private static final int TOKENS = 33; // more than two pages of the cache
+    private static final List<Integer> STEPS =
+            IntStream.generate(() -> 1).limit(TOKENS).boxed().toList();
 
-  private static Stream<Arguments> models() {
-    List<Arguments> cases = new ArrayList<>();
-    List<Named<Supplier<Backend>>> backends =
-        List.of(Named.of("reference", ReferenceBackend::new), Named.of("cpu", () -> new CpuBackend(new CpuConfig(2))));
-    for (Named<Supplier<Backend>> backend : backends) {
-      for (KvCache cache : List.of(new RecursionWiseCache(), new SharedCache(), new HybridCache())) {
-        for (Sharing sharing : List.of(Sharing.CYCLE, Sharing.MIDDLE_CYCLE)) {
-          for (Routing routing : Routing.all()) {
-            String name = backend.getName() + ", " + sharing + ", " + cache.getClass().getSimpleName() + ", " + routing.name();
-            Supplier<TinyModel> model =
-                () -> TinyModel.routed(backend.getPayload().get(), sharing, sharing == Sharing.CYCLE ? 3 : 5, 3, cache, routing);
-            cases.add(Arguments.of(Named.of(name, model)));
-          }
+    private static Stream<Arguments> models() {
+        List<Arguments> cases = new ArrayList<>();
+        List<Named<Supplier<Backend>>> backends = List.of(
+                Named.of("reference", ReferenceBackend::new), Named.of("cpu", () -> new CpuBackend(new CpuConfig(2))));
+        for (Named<Supplier<Backend>> backend : backends) {
+            for (KvCache cache : List.of(new RecursionWiseCache(), new SharedCache(), new HybridCache())) {
+                for (Sharing sharing : List.of(Sharing.CYCLE, Sharing.MIDDLE_CYCLE)) {
+                    for (Routing routing : Routing.all()) {
+                        String name = backend.getName() + ", " + sharing + ", "
+                                + cache.getClass().getSimpleName() + ", " + routing.name();
+                        Supplier<TinyModel> model = () -> TinyModel.routed(
+                                backend.getPayload().get(),
+                                sharing,
+                                sharing == Sharing.CYCLE ? 3 : 5,
+                                3,
+                                cache,
+                                routing);
+                        cases.add(Arguments.of(Named.of(name, model)));
+                    }
+                }
+            }
         }
-      }
+        return cases.stream();
     }
-    return cases.stream();
-  }
 
-  /** Logits of all tokens {@code [tokens, vocabulary]}, taken so many at a time, in a given slot of the storage. */
-  private static double[] logits(TinyModel tiny, int[] ids, List<Integer> pieces, int slotsBefore) {
-    List<double[]> parts = new ArrayList<>();
-    try (MemoryPool pool = new MemoryPool(tiny.backend);
-        PagedKvStorage storage = new PagedKvStorage(tiny.backend, tiny.model, slotsBefore + 1, TOKENS)) {
-      int slot = -1;
-      for (int i = 0; i <= slotsBefore; i++) {
-        slot = storage.open();
-      }
-      int position = 0;
-      for (int piece : pieces) {
-        storage.reserve(slot, piece);
-        try (Region region = pool.region()) {
-          ModelCall call = tiny.model.call(region, Phase.CAUSAL, tiny.weights, CallProgress.none(0));
-          List<TokenRow> rows = new ArrayList<>();
-          for (int i = 0; i < piece; i++) {
-            rows.add(new TokenRow(slot, position + i, 1));
-          }
-          int[] inputs = Arrays.copyOfRange(ids, position, position + piece);
-          parts.add(
-              tiny.backend.readDoubles(
-                  tiny.model.logits(
-                      call, tiny.model.rows(call, TokenBatches.of(region, rows, List.of(position + piece)), region.ints(inputs), storage))));
+    /** Logits of all tokens {@code [tokens, vocabulary]}, taken so many at a time, in a given slot of the storage. */
+    private static double[] logits(TinyModel tiny, int[] ids, List<Integer> pieces, int slotsBefore) {
+        List<double[]> parts = new ArrayList<>();
+        try (MemoryPool pool = new MemoryPool(tiny.backend);
+                PagedKvStorage storage = new PagedKvStorage(tiny.backend, tiny.model, slotsBefore + 1, TOKENS)) {
+            int slot = -1;
+            for (int i = 0; i <= slotsBefore; i++) {
+                slot = storage.open();
+            }
+            int position = 0;
+            for (int piece : pieces) {
+                storage.reserve(slot, piece);
+                try (Region region = pool.region()) {
+                    ModelCall call = tiny.model.call(region, Phase.CAUSAL, tiny.weights, CallProgress.none(0));
+                    List<TokenRow> rows = new ArrayList<>();
+                    for (int i = 0; i < piece; i++) {
+                        rows.add(new TokenRow(slot, position + i, 1));
+                    }
+                    int[] inputs = Arrays.copyOfRange(ids, position, position + piece);
+                    parts.add(tiny.backend.readDoubles(tiny.model.logits(
+                            call,
+                            tiny.model.rows(
+                                    call,
+                                    TokenBatches.of(region, rows, List.of(position + piece)),
+                                    region.ints(inputs),
+                                    storage))));
+                }
+                storage.synchronize();
+                position += piece;
+            }
         }
-        storage.synchronize();
-        position += piece;
-      }
+        return parts.stream().flatMapToDouble(Arrays::stream).toArray();
     }
-    return parts.stream().flatMapToDouble(Arrays::stream).toArray();
-  }
 
-  @ParameterizedTest(name = "{0}")
-  @MethodSource("models")
-  void aPrefillHasTheBitsOfSingleStepsAndOfAnyPieces(Supplier<TinyModel> model) {
-    try (TinyModel tiny = model.get()) {
-      int[] ids = IntStream.range(0, TOKENS).map(i -> (i * i + 5 * i) % TinyModel.VOCABULARY).toArray();
-      double[] prefill = logits(tiny, ids, List.of(TOKENS), 0);
-      assertEquals(TOKENS * TinyModel.VOCABULARY, prefill.length);
-      assertArrayEquals(prefill, logits(tiny, ids, STEPS, 0), "token by token");
-      assertArrayEquals(prefill, logits(tiny, ids, List.of(17, 1, 2, 13), 2), "in pieces, in another slot");
+    @ParameterizedTest(name = "{0}")
+    @MethodSource("models")
+    void aPrefillHasTheBitsOfSingleStepsAndOfAnyPieces(Supplier<TinyModel> model) {
+        try (TinyModel tiny = model.get()) {
+            int[] ids = IntStream.range(0, TOKENS)
+                    .map(i -> (i * i + 5 * i) % TinyModel.VOCABULARY)
+                    .toArray();
+            double[] prefill = logits(tiny, ids, List.of(TOKENS), 0);
+            assertEquals(TOKENS * TinyModel.VOCABULARY, prefill.length);
+            assertArrayEquals(prefill, logits(tiny, ids, STEPS, 0), "token by token");
+            assertArrayEquals(prefill, logits(tiny, ids, List.of(17, 1, 2, 13), 2), "in pieces, in another slot");
+        }
     }
-  }
 
-  @ParameterizedTest(name = "{0}")
-  @MethodSource("models")
-  void aRaggedBatchDrawsWhatSingleRunsDraw(Supplier<TinyModel> model) {
-    List<GenerationRequest> requests =
-        List.of(
-            GenerationRequest.of(4).maxTokens(7).temperature(1).seed(2).build(),
-            GenerationRequest.of(IntStream.range(0, 19).toArray()).maxTokens(9).temperature(1).seed(3).build(),
-            GenerationRequest.of(30, 31, 32).maxTokens(12).temperature(1).seed(4).build());
-    try (TinyModel tiny = model.get();
-        Generator wide = new Generator(tiny.model, tiny.weights, Optional.empty(), GeneratorOptions.forSequences(3));
-        Generator single = new Generator(tiny.model, tiny.weights, Optional.empty(), new GeneratorOptions(1, 5, false))) {
-      List<GenerationResult> together = wide.generate(requests, GenerationListener.NONE);
-      for (int i = 0; i < requests.size(); i++) {
-        GenerationResult alone = single.generate(requests.get(i));
-        assertEquals(alone.ids(), together.get(i).ids());
-        assertEquals(alone.depths(), together.get(i).depths());
-        assertEquals(alone.kvEntries(), together.get(i).kvEntries());
-      }
+    @ParameterizedTest(name = "{0}")
+    @MethodSource("models")
+    void aRaggedBatchDrawsWhatSingleRunsDraw(Supplier<TinyModel> model) {
+        List<GenerationRequest> requests = List.of(
+                GenerationRequest.of(4).maxTokens(7).temperature(1).seed(2).build(),
+                GenerationRequest.of(IntStream.range(0, 19).toArray())
+                        .maxTokens(9)
+                        .temperature(1)
+                        .seed(3)
+                        .build(),
+                GenerationRequest.of(30, 31, 32)
+                        .maxTokens(12)
+                        .temperature(1)
+                        .seed(4)
+                        .build());
+        try (TinyModel tiny = model.get();
+                Generator wide =
+                        new Generator(tiny.model, tiny.weights, Optional.empty(), GeneratorOptions.forSequences(3));
+                Generator single =
+                        new Generator(tiny.model, tiny.weights, Optional.empty(), new GeneratorOptions(1, 5, false))) {
+            List<GenerationResult> together = wide.generate(requests, GenerationListener.NONE);
+            for (int i = 0; i < requests.size(); i++) {
+                GenerationResult alone = single.generate(requests.get(i));
+                assertEquals(alone.ids(), together.get(i).ids());
+                assertEquals(alone.depths(), together.get(i).depths());
+                assertEquals(alone.kvEntries(), together.get(i).kvEntries());
+            }
+        }
     }
-  }
 }

@@ -34,54 +34,61 @@ import java.util.function.Function;
  */
 record Routing(String name, Function<ModelShape, Router> router, Optional<Function<ModelShape, Selector>> selector) {
 
-  static Routing expertChoice(String selectorName, List<Double> capacity, Function<ModelShape, Selector> selector) {
-    Sampling sampling = selectorName.equals("auxiliary-router") ? Sampling.AUX_ROUTER : Sampling.AUX_LOSS;
-    ExpertChoiceConfig config =
-        new ExpertChoiceConfig(
-            io.mor.router.expertchoice.Architecture.LINEAR,
-            io.mor.router.expertchoice.ScoreFunction.SIGMOID,
-            0.5,
-            1,
-            io.mor.router.expertchoice.Gating.WEIGHTED,
-            capacity,
-            0,
-            sampling,
-            0.001,
-            CoefficientNormalization.MEAN,
-            0);
-    return new Routing("expert-choice, " + selectorName, shape -> new ExpertChoiceRouter(config, shape), Optional.of(selector));
-  }
+    static Routing expertChoice(String selectorName, List<Double> capacity, Function<ModelShape, Selector> selector) {
+        Sampling sampling = selectorName.equals("auxiliary-router") ? Sampling.AUX_ROUTER : Sampling.AUX_LOSS;
+        ExpertChoiceConfig config = new ExpertChoiceConfig(
+                io.mor.router.expertchoice.Architecture.LINEAR,
+                io.mor.router.expertchoice.ScoreFunction.SIGMOID,
+                0.5,
+                1,
+                io.mor.router.expertchoice.Gating.WEIGHTED,
+                capacity,
+                0,
+                sampling,
+                0.001,
+                CoefficientNormalization.MEAN,
+                0);
+        return new Routing(
+                "expert-choice, " + selectorName,
+                shape -> new ExpertChoiceRouter(config, shape),
+                Optional.of(selector));
+    }
 
-  static Routing emaCutoff() {
-    return expertChoice("ema-cutoff", List.of(), shape -> new EmaCutoffSelector(new EmaCutoffConfig(0.99), shape));
-  }
+    static Routing emaCutoff() {
+        return expertChoice("ema-cutoff", List.of(), shape -> new EmaCutoffSelector(new EmaCutoffConfig(0.99), shape));
+    }
 
-  static Routing tokenChoice() {
-    TokenChoiceConfig config =
-        new TokenChoiceConfig(
-            io.mor.router.tokenchoice.Architecture.LINEAR,
-            io.mor.router.tokenchoice.ScoreFunction.SOFTMAX,
-            1,
-            1,
-            io.mor.router.tokenchoice.Gating.WEIGHTED,
-            Balancing.LOSS,
-            0.1,
-            0,
-            0,
-            0);
-    return new Routing("token-choice", shape -> new TokenChoiceRouter(config, shape), Optional.empty());
-  }
+    static Routing tokenChoice() {
+        TokenChoiceConfig config = new TokenChoiceConfig(
+                io.mor.router.tokenchoice.Architecture.LINEAR,
+                io.mor.router.tokenchoice.ScoreFunction.SOFTMAX,
+                1,
+                1,
+                io.mor.router.tokenchoice.Gating.WEIGHTED,
+                Balancing.LOSS,
+                0.1,
+                0,
+                0,
+                0);
+        return new Routing("token-choice", shape -> new TokenChoiceRouter(config, shape), Optional.empty());
+    }
 
-  /** One of each kind. */
-  static List<Routing> all() {
-    return List.of(
-        expertChoice("logit-threshold", List.of(), shape -> new LogitThresholdSelector()),
-        expertChoice("auxiliary-router", List.of(), shape -> new AuxiliaryRouterSelector()),
-        emaCutoff(),
-        expertChoice("fixed-depth", List.of(), shape -> new FixedDepthSelector(new FixedDepthConfig(2), shape)),
-        expertChoice("random", List.of(), shape -> new RandomSelector()),
-        tokenChoice(),
-        new Routing("random", shape -> new RandomRouter(new RandomRouterConfig(List.of(), 0.3), shape), Optional.empty()),
-        new Routing("fixed-depth", shape -> new FixedDepthRouter(new FixedDepthRouterConfig(2), shape), Optional.empty()));
-  }
+    /** One of each kind. */
+    static List<Routing> all() {
+        return List.of(
+                expertChoice("logit-threshold", List.of(), shape -> new LogitThresholdSelector()),
+                expertChoice("auxiliary-router", List.of(), shape -> new AuxiliaryRouterSelector()),
+                emaCutoff(),
+                expertChoice("fixed-depth", List.of(), shape -> new FixedDepthSelector(new FixedDepthConfig(2), shape)),
+                expertChoice("random", List.of(), shape -> new RandomSelector()),
+                tokenChoice(),
+                new Routing(
+                        "random",
+                        shape -> new RandomRouter(new RandomRouterConfig(List.of(), 0.3), shape),
+                        Optional.empty()),
+                new Routing(
+                        "fixed-depth",
+                        shape -> new FixedDepthRouter(new FixedDepthRouterConfig(2), shape),
+                        Optional.empty()));
+    }
 }

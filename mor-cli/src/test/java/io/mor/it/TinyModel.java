@@ -31,98 +31,177 @@ import java.util.function.Function;
 /** A model of odd, tiny sizes with large random weights, so that its choices differ from token to token. */
 final class TinyModel implements AutoCloseable {
 
-  static final int VOCABULARY = 37;
-  static final int CONTEXT = 41;
+    static final int VOCABULARY = 37;
+    static final int CONTEXT = 41;
 
-  final Backend backend;
-  final MorModel model;
-  final Weights weights;
+    final Backend backend;
+    final MorModel model;
+    final Weights weights;
 
-  private TinyModel(Backend backend, MorModel model) {
-    this.backend = backend;
-    this.model = model;
-    this.weights = new Weights(backend, model.statefulParts());
-    weights.initialize(5, 0.5, LayerSources.of(model.plan(), Initialization.RANDOM, model.plan().layers(), 5));
-  }
-
-  static TinyModel vanilla() {
-    return of(Sharing.NONE, 2, 1, new RecursionWiseCache());
-  }
-
-  static TinyModel of(Sharing sharing, int layers, int recursions, KvCache cache) {
-    return of(new ReferenceBackend(), sharing, layers, recursions, cache, VOCABULARY, Optional.empty(), Optional.empty());
-  }
-
-  static TinyModel routed(Sharing sharing, int layers, int recursions, KvCache cache, Routing routing) {
-    return routed(new ReferenceBackend(), sharing, layers, recursions, cache, routing);
-  }
-
-  static TinyModel routed(Backend backend, Sharing sharing, int layers, int recursions, KvCache cache, Routing routing) {
-    return of(backend, sharing, layers, recursions, cache, VOCABULARY, Optional.of(routing.router()), routing.selector());
-  }
-
-  /** A model whose norms differ from recursion to recursion. */
-  static TinyModel withOwnNorms(Sharing sharing, int layers, int recursions, KvCache cache, Routing routing) {
-    ModelConfig config =
-        new ModelConfig(
-            VOCABULARY, 12, layers, 2, 1, 18, CONTEXT, sharing, recursions, 1, true, false, Initialization.RANDOM, 0.5, 1e-5, 10000, 0);
-    return new TinyModel(
-        new ReferenceBackend(), new MorModel(config, new ModelParts(LlamaBlock::new, Optional.of(routing.router()), cache, routing.selector())));
-  }
-
-  /** An unshared model whose layers share keys and values in groups. */
-  static TinyModel withKvSharingGroups(int layers, int groups, KvCache cache) {
-    ModelConfig config =
-        new ModelConfig(VOCABULARY, 12, layers, 2, 1, 18, CONTEXT, Sharing.NONE, 1, groups, true, true, Initialization.RANDOM, 0.5, 1e-5, 10000, 0);
-    return new TinyModel(new ReferenceBackend(), new MorModel(config, new ModelParts(LlamaBlock::new, Optional.empty(), cache, Optional.empty())));
-  }
-
-  static TinyModel ofVocabulary(int vocabulary) {
-    return of(new ReferenceBackend(), Sharing.NONE, 2, 1, new RecursionWiseCache(), vocabulary, Optional.empty(), Optional.empty());
-  }
-
-  private static TinyModel of(
-      Backend backend,
-      Sharing sharing,
-      int layers,
-      int recursions,
-      KvCache cache,
-      int vocabulary,
-      Optional<Function<ModelShape, Router>> router,
-      Optional<Function<ModelShape, Selector>> selector) {
-    ModelConfig config =
-        new ModelConfig(
-            vocabulary, 12, layers, 2, 1, 18, CONTEXT, sharing, recursions, 1, true, true, Initialization.RANDOM, 0.5, 1e-5, 10000, 0);
-    return new TinyModel(backend, new MorModel(config, new ModelParts(LlamaBlock::new, router, cache, selector)));
-  }
-
-  /**
-   * What a causal call over a whole sequence says, without any cache.
-   *
-   * @param logits after the last token
-   * @param depths of all tokens
-   */
-  record Uncached(double[] logits, int[] depths) {}
-
-  /** Such a call. */
-  Uncached uncached(List<Integer> ids) {
-    try (MemoryPool pool = new MemoryPool(backend);
-        Region region = pool.region()) {
-      ModelCall call = model.call(region, Phase.CAUSAL, weights, CallProgress.none(0));
-      int[] inputs = ids.stream().mapToInt(Integer::intValue).toArray();
-      DepthCounter depths = new DepthCounter(model, call, inputs.length);
-      TokenBatch batch = TokenBatches.ofSequences(region, List.of(inputs.length));
-      double[] all =
-          backend.readDoubles(
-              model.logits(call, model.rows(call, batch, region.ints(inputs), model.stepStorage(), Optional.empty(), depths)));
-      int vocabulary = model.shape().vocabulary();
-      return new Uncached(Arrays.copyOfRange(all, all.length - vocabulary, all.length), depths.read());
+    private TinyModel(Backend backend, MorModel model) {
+        this.backend = backend;
+        this.model = model;
+        this.weights = new Weights(backend, model.statefulParts());
+        weights.initialize(
+                5,
+                0.5,
+                LayerSources.of(
+                        model.plan(), Initialization.RANDOM, model.plan().layers(), 5));
     }
-  }
 
-  @Override
-  public void close() {
-    weights.close();
-    backend.close();
-  }
+    static TinyModel vanilla() {
+        return of(Sharing.NONE, 2, 1, new RecursionWiseCache());
+    }
+
+    static TinyModel of(Sharing sharing, int layers, int recursions, KvCache cache) {
+        return of(
+                new ReferenceBackend(),
+                sharing,
+                layers,
+                recursions,
+                cache,
+                VOCABULARY,
+                Optional.empty(),
+                Optional.empty());
+    }
+
+    static TinyModel routed(Sharing sharing, int layers, int recursions, KvCache cache, Routing routing) {
+        return routed(new ReferenceBackend(), sharing, layers, recursions, cache, routing);
+    }
+
+    static TinyModel routed(
+            Backend backend, Sharing sharing, int layers, int recursions, KvCache cache, Routing routing) {
+        return of(
+                backend,
+                sharing,
+                layers,
+                recursions,
+                cache,
+                VOCABULARY,
+                Optional.of(routing.router()),
+                routing.selector());
+    }
+
+    /** A model whose norms differ from recursion to recursion. */
+    static TinyModel withOwnNorms(Sharing sharing, int layers, int recursions, KvCache cache, Routing routing) {
+        ModelConfig config = new ModelConfig(
+                VOCABULARY,
+                12,
+                layers,
+                2,
+                1,
+                18,
+                CONTEXT,
+                sharing,
+                recursions,
+                1,
+                true,
+                false,
+                Initialization.RANDOM,
+                0.5,
+                1e-5,
+                10000,
+                0);
+        return new TinyModel(
+                new ReferenceBackend(),
+                new MorModel(
+                        config,
+                        new ModelParts(LlamaBlock::new, Optional.of(routing.router()), cache, routing.selector())));
+    }
+
+    /** An unshared model whose layers share keys and values in groups. */
+    static TinyModel withKvSharingGroups(int layers, int groups, KvCache cache) {
+        ModelConfig config = new ModelConfig(
+                VOCABULARY,
+                12,
+                layers,
+                2,
+                1,
+                18,
+                CONTEXT,
+                Sharing.NONE,
+                1,
+                groups,
+                true,
+                true,
+                Initialization.RANDOM,
+                0.5,
+                1e-5,
+                10000,
+                0);
+        return new TinyModel(
+                new ReferenceBackend(),
+                new MorModel(config, new ModelParts(LlamaBlock::new, Optional.empty(), cache, Optional.empty())));
+    }
+
+    static TinyModel ofVocabulary(int vocabulary) {
+        return of(
+                new ReferenceBackend(),
+                Sharing.NONE,
+                2,
+                1,
+                new RecursionWiseCache(),
+                vocabulary,
+                Optional.empty(),
+                Optional.empty());
+    }
+
+    private static TinyModel of(
+            Backend backend,
+            Sharing sharing,
+            int layers,
+            int recursions,
+            KvCache cache,
+            int vocabulary,
+            Optional<Function<ModelShape, Router>> router,
+            Optional<Function<ModelShape, Selector>> selector) {
+        ModelConfig config = new ModelConfig(
+                vocabulary,
+                12,
+                layers,
+                2,
+                1,
+                18,
+                CONTEXT,
+                sharing,
+                recursions,
+                1,
+                true,
+                true,
+                Initialization.RANDOM,
+                0.5,
+                1e-5,
+                10000,
+                0);
+        return new TinyModel(backend, new MorModel(config, new ModelParts(LlamaBlock::new, router, cache, selector)));
+    }
+
+    /**
+     * What a causal call over a whole sequence says, without any cache.
+     *
+     * @param logits after the last token
+     * @param depths of all tokens
+     */
+    record Uncached(double[] logits, int[] depths) {}
+
+    /** Such a call. */
+    Uncached uncached(List<Integer> ids) {
+        try (MemoryPool pool = new MemoryPool(backend);
+                Region region = pool.region()) {
+            ModelCall call = model.call(region, Phase.CAUSAL, weights, CallProgress.none(0));
+            int[] inputs = ids.stream().mapToInt(Integer::intValue).toArray();
+            DepthCounter depths = new DepthCounter(model, call, inputs.length);
+            TokenBatch batch = TokenBatches.ofSequences(region, List.of(inputs.length));
+            double[] all = backend.readDoubles(model.logits(
+                    call, model.rows(call, batch, region.ints(inputs), model.stepStorage(), Optional.empty(), depths)));
+            int vocabulary = model.shape().vocabulary();
+            return new Uncached(Arrays.copyOfRange(all, all.length - vocabulary, all.length), depths.read());
+        }
+    }
+
+    @Override
+    public void close() {
+        weights.close();
+        backend.close();
+    }
 }

@@ -21,285 +21,303 @@ import java.util.WeakHashMap;
  */
 public final class AssertingBackend extends InterceptedBackend {
 
-  private final boolean leaksAllowed;
-  private final Map<Object, Region> regions = new WeakHashMap<>(); // by handle: handles are equal by identity alone
-  private final List<Allocation> held = new ArrayList<>();
-  private boolean closed;
+    private final boolean leaksAllowed;
+    private final Map<Object, Region> regions = new WeakHashMap<>(); // by handle: handles are equal by identity alone
+    private final List<Allocation> held = new ArrayList<>();
+    private boolean closed;
 
-  /** Around a backend, which it owns. */
-  public AssertingBackend(Backend delegate) {
-    this(delegate, false);
-  }
-
-  private AssertingBackend(Backend delegate, boolean leaksAllowed) {
-    super(delegate);
-    this.leaksAllowed = leaksAllowed;
-  }
-
-  /** Around a backend whose user leaves it to {@link #close} to free memory. */
-  public static AssertingBackend allowingLeaks(Backend delegate) {
-    return new AssertingBackend(delegate, true);
-  }
-
-  /** Memory that was asked for once. */
-  private static final class Allocation {
-    private final String name;
-    private final Throwable origin;
-    private boolean released;
-
-    Allocation(String name) {
-      this.name = name;
-      this.origin = new Throwable(name + " was allocated here");
-    }
-  }
-
-  /** The part of an allocation that a handle means, in elements. */
-  private record Region(Allocation allocation, long first, long size, boolean isView) {
-
-    boolean overlaps(Region other) {
-      boolean bothHaveElements = size > 0 && other.size > 0;
-      return allocation == other.allocation && bothHaveElements && first < other.first + other.size && other.first < first + size;
+    /** Around a backend, which it owns. */
+    public AssertingBackend(Backend delegate) {
+        this(delegate, false);
     }
 
-    boolean isSameAs(Region other) {
-      return allocation == other.allocation && first == other.first && size == other.size;
+    private AssertingBackend(Backend delegate, boolean leaksAllowed) {
+        super(delegate);
+        this.leaksAllowed = leaksAllowed;
     }
-  }
 
-  /** What is held: one line for every allocation that was not released. */
-  public List<String> held() {
-    return held.stream().map(allocation -> allocation.name).toList();
-  }
-
-  // ---- memory
-
-  @Override
-  public Tensor allocate(int rows, int columns) {
-    requireOpen("allocate");
-    Tensor tensor = super.allocate(rows, columns);
-    if (tensor.rows() != rows || tensor.columns() != columns || !tensor.extent().isExact()) {
-      throw new AssertionError("allocate: asked for [" + rows + ", " + columns + "] and got " + KernelCall.shape(tensor));
+    /** Around a backend whose user leaves it to {@link #close} to free memory. */
+    public static AssertingBackend allowingLeaks(Backend delegate) {
+        return new AssertingBackend(delegate, true);
     }
-    hold(tensor, "tensor " + KernelCall.shape(tensor), (long) rows * columns);
-    return tensor;
-  }
 
-  @Override
-  public IntTensor allocateInts(int length) {
-    requireOpen("allocateInts");
-    IntTensor ints = super.allocateInts(length);
-    hold(ints, "ints [" + length + "]", length);
-    return ints;
-  }
+    /** Memory that was asked for once. */
+    private static final class Allocation {
+        private final String name;
+        private final Throwable origin;
+        private boolean released;
 
-  private void hold(Object handle, String name, long size) {
-    Allocation allocation = new Allocation(name);
-    held.add(allocation);
-    regions.put(handle, new Region(allocation, 0, size, false));
-  }
-
-  @Override
-  public Tensor view(Tensor base, int firstRow, Extent extent, int columns) {
-    Region region = live("view", "base", base);
-    extent.count().ifPresent(count -> live("view", "the extent's count", count));
-    long first = (long) firstRow * columns;
-    long size = (long) extent.bound() * columns;
-    if (columns < 1 || firstRow < 0 || first + size > region.size()) {
-      throw new AssertionError(
-          "view: [" + extent.bound() + ", " + columns + "] from row " + firstRow + " does not lie within base " + KernelCall.shape(base));
-    }
-    Tensor view = super.view(base, firstRow, extent, columns);
-    regions.put(view, new Region(region.allocation(), region.first() + first, size, true));
-    return view;
-  }
-
-  @Override
-  public IntTensor view(IntTensor base, int first, int length) {
-    Region region = live("view", "base", base);
-    if (first < 0 || length < 0 || (long) first + length > region.size()) {
-      throw new AssertionError(
-          "view: " + length + " elements from element " + first + " do not lie within base [" + base.length() + "]");
-    }
-    IntTensor view = super.view(base, first, length);
-    regions.put(view, new Region(region.allocation(), region.first() + first, length, true));
-    return view;
-  }
-
-  @Override
-  public void release(Tensor tensor) {
-    releaseOnce(tensor);
-    super.release(tensor);
-  }
-
-  @Override
-  public void release(IntTensor tensor) {
-    releaseOnce(tensor);
-    super.release(tensor);
-  }
-
-  private void releaseOnce(Object handle) {
-    Region region = regions.get(handle);
-    if (region == null) {
-      throw new AssertionError("release: the handle was not allocated by this backend");
-    }
-    if (region.isView()) {
-      throw new AssertionError("release: a view of " + region.allocation().name + " owns nothing; release what it views");
-    }
-    if (region.allocation().released) {
-      throw new AssertionError("release: " + region.allocation().name + " was released twice", region.allocation().origin);
-    }
-    region.allocation().released = true;
-    held.remove(region.allocation());
-  }
-
-  /**
-   * Closes the backend.
-   *
-   * @throws AssertionError if something was not released: leaks are listed, the suppressed ones show where they were allocated
-   */
-  @Override
-  public void close() {
-    if (closed) {
-      return;
-    }
-    closed = true;
-    super.close();
-    if (!held.isEmpty() && !leaksAllowed) {
-      AssertionError leaks = new AssertionError("close: " + held.size() + " allocations were never released: " + String.join(", ", held()));
-      held.stream().limit(10).forEach(allocation -> leaks.addSuppressed(allocation.origin));
-      throw leaks;
-    }
-  }
-
-  private void requireOpen(String kernel) {
-    if (closed) {
-      throw new AssertionError(kernel + ": the backend is closed");
-    }
-  }
-
-  // ---- kernels
-
-  @Override
-  void around(KernelCall call, Runnable kernel) {
-    requireOpen(call.kernel());
-    for (KernelCall.Operand operand : call.operands()) {
-      live(call.kernel(), operand.name(), operand.handle());
-      countOf(operand).ifPresent(count -> live(call.kernel(), "the count of " + operand.name(), count));
-    }
-    for (String violation : call.violations()) {
-      throw new AssertionError(call.kernel() + ": " + violation);
-    }
-    call.sameRows().forEach(pair -> requireSameRows(call.kernel(), pair));
-    checkOverlaps(call);
-    for (KernelCall.Operand operand : call.operands()) {
-      if (operand instanceof KernelCall.TensorOperand tensor && !tensor.handle().extent().isExact()) {
-        rows(call.kernel(), operand.name(), tensor.handle().extent());
-      }
-    }
-    call.indices().forEach(indices -> checkIndices(call.kernel(), indices));
-    kernel.run();
-  }
-
-  private Region live(String kernel, String name, Object handle) {
-    requireOpen(kernel);
-    Region region = regions.get(handle);
-    if (region == null) {
-      throw new AssertionError(kernel + ": " + name + " was not allocated by this backend");
-    }
-    if (region.allocation().released) {
-      throw new AssertionError(
-          kernel + ": " + name + " is used after " + region.allocation().name + " was released", region.allocation().origin);
-    }
-    return region;
-  }
-
-  private static Optional<IntTensor> countOf(KernelCall.Operand operand) {
-    return switch (operand) {
-      case KernelCall.TensorOperand tensor -> tensor.handle().extent().count();
-      case KernelCall.IntOperand ints -> ints.used().flatMap(Extent::count);
-    };
-  }
-
-  /** The same bound, and the same element of the same memory as count. */
-  private void requireSameRows(String kernel, KernelCall.SameRows pair) {
-    String names = kernel + ": " + pair.firstName() + " and " + pair.secondName();
-    if (pair.first().bound() != pair.second().bound()) {
-      throw new AssertionError(
-          names + " must have the same rows, not " + pair.first().bound() + " and " + pair.second().bound());
-    }
-    if (pair.first().isExact() != pair.second().isExact()) {
-      throw new AssertionError(
-          names + " must have the same extent; only " + (pair.first().isExact() ? pair.secondName() : pair.firstName()) + " is counted");
-    }
-    if (pair.first().count().isPresent()) {
-      Region first = live(kernel, "the count of " + pair.firstName(), pair.first().count().get());
-      Region second = live(kernel, "the count of " + pair.secondName(), pair.second().count().get());
-      if (first.allocation() != second.allocation() || first.first() != second.first()) {
-        throw new AssertionError(names + " have counts in different places");
-      }
-    }
-  }
-
-  private void checkOverlaps(KernelCall call) {
-    List<KernelCall.Operand> operands = call.operands();
-    for (int i = 0; i < operands.size(); i++) {
-      KernelCall.Operand out = operands.get(i);
-      if (!out.written()) {
-        continue;
-      }
-      Region written = regions.get(out.handle());
-      for (int j = 0; j < operands.size(); j++) {
-        KernelCall.Operand other = operands.get(j);
-        Region region = regions.get(other.handle());
-        if (i == j || !written.overlaps(region)) {
-          continue;
+        Allocation(String name) {
+            this.name = name;
+            this.origin = new Throwable(name + " was allocated here");
         }
-        boolean allowed = call.inputsMayBeOverwritten() && !other.written() && written.isSameAs(region);
-        if (!allowed) {
-          throw new AssertionError(
-              call.kernel() + ": " + out.name() + " overlaps " + other.name() + (call.inputsMayBeOverwritten() ? " in part" : ""));
-        }
-      }
-      for (KernelCall.Operand other : operands) {
-        countOf(other)
-            .filter(count -> !(other.written() && count == out.handle())) // compact writes its result's own count
-            .filter(count -> written.overlaps(regions.get(count)))
-            .ifPresent(
-                count -> {
-                  throw new AssertionError(call.kernel() + ": " + out.name() + " overlaps the count of " + other.name());
-                });
-      }
     }
-  }
 
-  private int rows(String kernel, String name, Extent extent) {
-    if (extent.isExact()) {
-      return extent.bound();
-    }
-    int count = delegate.readInts(extent.count().get())[0];
-    if (count < 0 || count > extent.bound()) {
-      throw new AssertionError(kernel + ": the count of " + name + " is " + count + ", not between 0 and the bound " + extent.bound());
-    }
-    return count;
-  }
+    /** The part of an allocation that a handle means, in elements. */
+    private record Region(Allocation allocation, long first, long size, boolean isView) {
 
-  private void checkIndices(String kernel, KernelCall.Indices indices) {
-    int rows = rows(kernel, indices.name(), indices.used());
-    int[] values = delegate.readInts(indices.handle());
-    BitSet seen = new BitSet();
-    for (int row = 0; row < rows; row++) {
-      int value = values[row];
-      if (value < indices.low() || value >= indices.high()) {
-        throw new AssertionError(
-            kernel + ": " + indices.name() + "[" + row + "] is " + value + ", not between "
-                + Math.max(0, indices.low()) + " and " + (indices.high() - 1));
-      }
-      if (indices.distinct() && value >= 0) {
-        if (seen.get(value)) {
-          throw new AssertionError(kernel + ": " + indices.name() + "[" + row + "] repeats " + value);
+        boolean overlaps(Region other) {
+            boolean bothHaveElements = size > 0 && other.size > 0;
+            return allocation == other.allocation
+                    && bothHaveElements
+                    && first < other.first + other.size
+                    && other.first < first + size;
         }
-        seen.set(value);
-      }
+
+        boolean isSameAs(Region other) {
+            return allocation == other.allocation && first == other.first && size == other.size;
+        }
     }
-  }
+
+    /** What is held: one line for every allocation that was not released. */
+    public List<String> held() {
+        return held.stream().map(allocation -> allocation.name).toList();
+    }
+
+    // ---- memory
+
+    @Override
+    public Tensor allocate(int rows, int columns) {
+        requireOpen("allocate");
+        Tensor tensor = super.allocate(rows, columns);
+        if (tensor.rows() != rows
+                || tensor.columns() != columns
+                || !tensor.extent().isExact()) {
+            throw new AssertionError(
+                    "allocate: asked for [" + rows + ", " + columns + "] and got " + KernelCall.shape(tensor));
+        }
+        hold(tensor, "tensor " + KernelCall.shape(tensor), (long) rows * columns);
+        return tensor;
+    }
+
+    @Override
+    public IntTensor allocateInts(int length) {
+        requireOpen("allocateInts");
+        IntTensor ints = super.allocateInts(length);
+        hold(ints, "ints [" + length + "]", length);
+        return ints;
+    }
+
+    private void hold(Object handle, String name, long size) {
+        Allocation allocation = new Allocation(name);
+        held.add(allocation);
+        regions.put(handle, new Region(allocation, 0, size, false));
+    }
+
+    @Override
+    public Tensor view(Tensor base, int firstRow, Extent extent, int columns) {
+        Region region = live("view", "base", base);
+        extent.count().ifPresent(count -> live("view", "the extent's count", count));
+        long first = (long) firstRow * columns;
+        long size = (long) extent.bound() * columns;
+        if (columns < 1 || firstRow < 0 || first + size > region.size()) {
+            throw new AssertionError("view: [" + extent.bound() + ", " + columns + "] from row " + firstRow
+                    + " does not lie within base " + KernelCall.shape(base));
+        }
+        Tensor view = super.view(base, firstRow, extent, columns);
+        regions.put(view, new Region(region.allocation(), region.first() + first, size, true));
+        return view;
+    }
+
+    @Override
+    public IntTensor view(IntTensor base, int first, int length) {
+        Region region = live("view", "base", base);
+        if (first < 0 || length < 0 || (long) first + length > region.size()) {
+            throw new AssertionError("view: " + length + " elements from element " + first + " do not lie within base ["
+                    + base.length() + "]");
+        }
+        IntTensor view = super.view(base, first, length);
+        regions.put(view, new Region(region.allocation(), region.first() + first, length, true));
+        return view;
+    }
+
+    @Override
+    public void release(Tensor tensor) {
+        releaseOnce(tensor);
+        super.release(tensor);
+    }
+
+    @Override
+    public void release(IntTensor tensor) {
+        releaseOnce(tensor);
+        super.release(tensor);
+    }
+
+    private void releaseOnce(Object handle) {
+        Region region = regions.get(handle);
+        if (region == null) {
+            throw new AssertionError("release: the handle was not allocated by this backend");
+        }
+        if (region.isView()) {
+            throw new AssertionError(
+                    "release: a view of " + region.allocation().name + " owns nothing; release what it views");
+        }
+        if (region.allocation().released) {
+            throw new AssertionError(
+                    "release: " + region.allocation().name + " was released twice", region.allocation().origin);
+        }
+        region.allocation().released = true;
+        held.remove(region.allocation());
+    }
+
+    /**
+     * Closes the backend.
+     *
+     * @throws AssertionError if something was not released: leaks are listed, the suppressed ones show where they were allocated
+     */
+    @Override
+    public void close() {
+        if (closed) {
+            return;
+        }
+        closed = true;
+        super.close();
+        if (!held.isEmpty() && !leaksAllowed) {
+            AssertionError leaks = new AssertionError(
+                    "close: " + held.size() + " allocations were never released: " + String.join(", ", held()));
+            held.stream().limit(10).forEach(allocation -> leaks.addSuppressed(allocation.origin));
+            throw leaks;
+        }
+    }
+
+    private void requireOpen(String kernel) {
+        if (closed) {
+            throw new AssertionError(kernel + ": the backend is closed");
+        }
+    }
+
+    // ---- kernels
+
+    @Override
+    void around(KernelCall call, Runnable kernel) {
+        requireOpen(call.kernel());
+        for (KernelCall.Operand operand : call.operands()) {
+            live(call.kernel(), operand.name(), operand.handle());
+            countOf(operand).ifPresent(count -> live(call.kernel(), "the count of " + operand.name(), count));
+        }
+        for (String violation : call.violations()) {
+            throw new AssertionError(call.kernel() + ": " + violation);
+        }
+        call.sameRows().forEach(pair -> requireSameRows(call.kernel(), pair));
+        checkOverlaps(call);
+        for (KernelCall.Operand operand : call.operands()) {
+            if (operand instanceof KernelCall.TensorOperand tensor
+                    && !tensor.handle().extent().isExact()) {
+                rows(call.kernel(), operand.name(), tensor.handle().extent());
+            }
+        }
+        call.indices().forEach(indices -> checkIndices(call.kernel(), indices));
+        kernel.run();
+    }
+
+    private Region live(String kernel, String name, Object handle) {
+        requireOpen(kernel);
+        Region region = regions.get(handle);
+        if (region == null) {
+            throw new AssertionError(kernel + ": " + name + " was not allocated by this backend");
+        }
+        if (region.allocation().released) {
+            throw new AssertionError(
+                    kernel + ": " + name + " is used after " + region.allocation().name + " was released",
+                    region.allocation().origin);
+        }
+        return region;
+    }
+
+    private static Optional<IntTensor> countOf(KernelCall.Operand operand) {
+        return switch (operand) {
+            case KernelCall.TensorOperand tensor -> tensor.handle().extent().count();
+            case KernelCall.IntOperand ints -> ints.used().flatMap(Extent::count);
+        };
+    }
+
+    /** The same bound, and the same element of the same memory as count. */
+    private void requireSameRows(String kernel, KernelCall.SameRows pair) {
+        String names = kernel + ": " + pair.firstName() + " and " + pair.secondName();
+        if (pair.first().bound() != pair.second().bound()) {
+            throw new AssertionError(names + " must have the same rows, not "
+                    + pair.first().bound() + " and " + pair.second().bound());
+        }
+        if (pair.first().isExact() != pair.second().isExact()) {
+            throw new AssertionError(names + " must have the same extent; only "
+                    + (pair.first().isExact() ? pair.secondName() : pair.firstName()) + " is counted");
+        }
+        if (pair.first().count().isPresent()) {
+            Region first = live(
+                    kernel,
+                    "the count of " + pair.firstName(),
+                    pair.first().count().get());
+            Region second = live(
+                    kernel,
+                    "the count of " + pair.secondName(),
+                    pair.second().count().get());
+            if (first.allocation() != second.allocation() || first.first() != second.first()) {
+                throw new AssertionError(names + " have counts in different places");
+            }
+        }
+    }
+
+    private void checkOverlaps(KernelCall call) {
+        List<KernelCall.Operand> operands = call.operands();
+        for (int i = 0; i < operands.size(); i++) {
+            KernelCall.Operand out = operands.get(i);
+            if (!out.written()) {
+                continue;
+            }
+            Region written = regions.get(out.handle());
+            for (int j = 0; j < operands.size(); j++) {
+                KernelCall.Operand other = operands.get(j);
+                Region region = regions.get(other.handle());
+                if (i == j || !written.overlaps(region)) {
+                    continue;
+                }
+                boolean allowed = call.inputsMayBeOverwritten() && !other.written() && written.isSameAs(region);
+                if (!allowed) {
+                    throw new AssertionError(call.kernel() + ": " + out.name() + " overlaps " + other.name()
+                            + (call.inputsMayBeOverwritten() ? " in part" : ""));
+                }
+            }
+            for (KernelCall.Operand other : operands) {
+                countOf(other)
+                        .filter(count ->
+                                !(other.written() && count == out.handle())) // compact writes its result's own count
+                        .filter(count -> written.overlaps(regions.get(count)))
+                        .ifPresent(count -> {
+                            throw new AssertionError(
+                                    call.kernel() + ": " + out.name() + " overlaps the count of " + other.name());
+                        });
+            }
+        }
+    }
+
+    private int rows(String kernel, String name, Extent extent) {
+        if (extent.isExact()) {
+            return extent.bound();
+        }
+        int count = delegate.readInts(extent.count().get())[0];
+        if (count < 0 || count > extent.bound()) {
+            throw new AssertionError(kernel + ": the count of " + name + " is " + count
+                    + ", not between 0 and the bound " + extent.bound());
+        }
+        return count;
+    }
+
+    private void checkIndices(String kernel, KernelCall.Indices indices) {
+        int rows = rows(kernel, indices.name(), indices.used());
+        int[] values = delegate.readInts(indices.handle());
+        BitSet seen = new BitSet();
+        for (int row = 0; row < rows; row++) {
+            int value = values[row];
+            if (value < indices.low() || value >= indices.high()) {
+                throw new AssertionError(kernel + ": " + indices.name() + "[" + row + "] is " + value + ", not between "
+                        + Math.max(0, indices.low()) + " and " + (indices.high() - 1));
+            }
+            if (indices.distinct() && value >= 0) {
+                if (seen.get(value)) {
+                    throw new AssertionError(kernel + ": " + indices.name() + "[" + row + "] repeats " + value);
+                }
+                seen.set(value);
+            }
+        }
+    }
 }

@@ -14,59 +14,59 @@ import org.junit.jupiter.api.BeforeEach;
  * operands are mostly views with guard rows beside them.
  */
 public abstract class BackendContract
-    implements MemoryContract,
-        ElementwiseKernelContract,
-        RowKernelContract,
-        GatherKernelContract,
-        SelectionKernelContract,
-        LayerKernelContract,
-        AttentionKernelContract,
-        EntryTableContract,
-        OptimizerKernelContract {
+        implements MemoryContract,
+                ElementwiseKernelContract,
+                RowKernelContract,
+                GatherKernelContract,
+                SelectionKernelContract,
+                LayerKernelContract,
+                AttentionKernelContract,
+                EntryTableContract,
+                OptimizerKernelContract {
 
-  private KernelBench bench;
+    private KernelBench bench;
 
-  /** For subclasses. */
-  protected BackendContract() {}
+    /** For subclasses. */
+    protected BackendContract() {}
 
-  /** A new backend under test. */
-  protected abstract Backend createBackend();
+    /** A new backend under test. */
+    protected abstract Backend createBackend();
 
-  /** A new backend to compare with: the extension {@code reference} found by the service loader. */
-  protected Backend createReference() {
-    return ReferenceBackends.create(getClass().getClassLoader());
-  }
+    /** A new backend to compare with: the extension {@code reference} found by the service loader. */
+    protected Backend createReference() {
+        return ReferenceBackends.create(getClass().getClassLoader());
+    }
 
-  /** The largest difference, relative to the larger of 1 and the exact value, in a result whose longest sum has so many terms. */
-  protected double tolerance(int terms) {
-    return tolerance(bench.subject().precision(), terms);
-  }
+    /** The largest difference, relative to the larger of 1 and the exact value, in a result whose longest sum has so many terms. */
+    protected double tolerance(int terms) {
+        return tolerance(bench.subject().precision(), terms);
+    }
 
-  static double tolerance(Precision precision, int terms) {
-    return switch (precision) {
-      case FLOAT64 -> 0x1p-52 * (16 + terms);
-      case FLOAT32 -> 0x1p-23 * (16 + terms);
-      case BFLOAT16 -> 0x1p-8 * 4 + 0x1p-23 * terms; // stored in bfloat16, summed in single precision
-    };
-  }
+    static double tolerance(Precision precision, int terms) {
+        return switch (precision) {
+            case FLOAT64 -> 0x1p-52 * (16 + terms);
+            case FLOAT32 -> 0x1p-23 * (16 + terms);
+            case BFLOAT16 -> 0x1p-8 * 4 + 0x1p-23 * terms; // stored in bfloat16, summed in single precision
+        };
+    }
 
-  /** Whether the backend promises the same bits for the same call. */
-  protected boolean deterministic() {
-    return true;
-  }
+    /** Whether the backend promises the same bits for the same call. */
+    protected boolean deterministic() {
+        return true;
+    }
 
-  @BeforeEach
-  void createBackends() {
-    bench = new KernelBench(createBackend(), createReference(), this::tolerance, deterministic());
-  }
+    @BeforeEach
+    void createBackends() {
+        bench = new KernelBench(createBackend(), createReference(), this::tolerance, deterministic());
+    }
 
-  @AfterEach
-  void closeBackends() {
-    bench.close();
-  }
+    @AfterEach
+    void closeBackends() {
+        bench.close();
+    }
 
-  @Override
-  public final KernelBench bench() {
-    return bench;
-  }
+    @Override
+    public final KernelBench bench() {
+        return bench;
+    }
 }

@@ -13,55 +13,58 @@ import java.util.stream.IntStream;
  */
 public record Batch(int[] identities, int bound, boolean counted) {
 
-  /** Copies the identities and checks that they fit. */
-  public Batch {
-    identities = identities.clone();
-    if (counted ? identities.length > bound : identities.length != bound) {
-      throw new IllegalArgumentException(identities.length + " rows do not fit a bound of " + bound);
+    /** Copies the identities and checks that they fit. */
+    public Batch {
+        identities = identities.clone();
+        if (counted ? identities.length > bound : identities.length != bound) {
+            throw new IllegalArgumentException(identities.length + " rows do not fit a bound of " + bound);
+        }
     }
-  }
 
-  /** Rows 0 to n - 1 with an exact extent. */
-  public static Batch exact(int n) {
-    return new Batch(IntStream.range(0, n).toArray(), n, false);
-  }
+    /** Rows 0 to n - 1 with an exact extent. */
+    public static Batch exact(int n) {
+        return new Batch(IntStream.range(0, n).toArray(), n, false);
+    }
 
-  /** Rows 0 to n - 1 with a counted extent. */
-  public static Batch counted(int n, int bound) {
-    return new Batch(IntStream.range(0, n).toArray(), bound, true);
-  }
+    /** Rows 0 to n - 1 with a counted extent. */
+    public static Batch counted(int n, int bound) {
+        return new Batch(IntStream.range(0, n).toArray(), bound, true);
+    }
 
-  /** The given rows with an exact extent. */
-  public static Batch of(int... identities) {
-    return new Batch(identities, identities.length, false);
-  }
+    /** The given rows with an exact extent. */
+    public static Batch of(int... identities) {
+        return new Batch(identities, identities.length, false);
+    }
 
-  /** The rows in use. */
-  public int rows() {
-    return identities.length;
-  }
+    /** The rows in use. */
+    public int rows() {
+        return identities.length;
+    }
 
-  @Override
-  public int[] identities() {
-    return identities.clone();
-  }
+    @Override
+    public int[] identities() {
+        return identities.clone();
+    }
 
-  /** The same rows in the opposite order. */
-  Batch reversed() {
-    int[] reversed = IntStream.range(0, rows()).map(i -> identities[rows() - 1 - i]).toArray();
-    return new Batch(reversed, bound, counted);
-  }
+    /** The same rows in the opposite order. */
+    Batch reversed() {
+        int[] reversed =
+                IntStream.range(0, rows()).map(i -> identities[rows() - 1 - i]).toArray();
+        return new Batch(reversed, bound, counted);
+    }
 
-  /** The same rows after and before others, counted, with room at the end. */
-  Batch amongOthers() {
-    IntStream before = IntStream.of(1001, 1002, 1003);
-    int[] all = IntStream.concat(IntStream.concat(before, Arrays.stream(identities)), IntStream.of(1004, 1005)).toArray();
-    return new Batch(all, all.length + 4, true);
-  }
+    /** The same rows after and before others, counted, with room at the end. */
+    Batch amongOthers() {
+        IntStream before = IntStream.of(1001, 1002, 1003);
+        int[] all = IntStream.concat(IntStream.concat(before, Arrays.stream(identities)), IntStream.of(1004, 1005))
+                .toArray();
+        return new Batch(all, all.length + 4, true);
+    }
 
-  @Override
-  public String toString() {
-    String shown = rows() <= 8 ? Arrays.toString(identities) : "[" + identities[0] + ", " + identities[1] + ", ...]";
-    return (counted ? rows() + " of " + bound : "exactly " + rows()) + " rows " + shown;
-  }
+    @Override
+    public String toString() {
+        String shown =
+                rows() <= 8 ? Arrays.toString(identities) : "[" + identities[0] + ", " + identities[1] + ", ...]";
+        return (counted ? rows() + " of " + bound : "exactly " + rows()) + " rows " + shown;
+    }
 }

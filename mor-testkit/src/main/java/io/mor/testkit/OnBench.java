@@ -5,11 +5,11 @@ import io.mor.api.backend.Backend;
 /** Tests that use the backend under test. */
 public interface OnBench {
 
-  /** The backends of the running test. */
-  KernelBench bench();
+    /** The backends of the running test. */
+    KernelBench bench();
 
-  /** The backend under test. */
-  default Backend backend() {
-    return bench().subject();
-  }
+    /** The backend under test. */
+    default Backend backend() {
+        return bench().subject();
+    }
 }

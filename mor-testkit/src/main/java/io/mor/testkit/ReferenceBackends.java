@@ -9,26 +9,30 @@ import java.util.ServiceLoader;
 /** Finds the backend that others are compared with. */
 final class ReferenceBackends {
 
-  private ReferenceBackends() {}
+    private ReferenceBackends() {}
 
-  /**
-   * A new backend: the extension {@code reference} found by the service loader.
-   *
-   * @throws IllegalStateException if it is not on the path
-   */
-  static Backend create(ClassLoader loader) {
-    for (MorPlugin plugin : ServiceLoader.load(MorPlugin.class, loader)) {
-      for (Extension extension : plugin.extensions()) {
-        if (extension.kind() == ExtensionKind.BACKEND && extension.id().equals("reference")) {
-          try {
-            return (Backend) extension.implementation().getConstructor().newInstance();
-          } catch (ReflectiveOperationException e) {
-            throw new IllegalStateException("the reference backend cannot be made by " + extension.implementation().getName() + "()", e);
-          }
+    /**
+     * A new backend: the extension {@code reference} found by the service loader.
+     *
+     * @throws IllegalStateException if it is not on the path
+     */
+    static Backend create(ClassLoader loader) {
+        for (MorPlugin plugin : ServiceLoader.load(MorPlugin.class, loader)) {
+            for (Extension extension : plugin.extensions()) {
+                if (extension.kind() == ExtensionKind.BACKEND && extension.id().equals("reference")) {
+                    try {
+                        return (Backend)
+                                extension.implementation().getConstructor().newInstance();
+                    } catch (ReflectiveOperationException e) {
+                        throw new IllegalStateException(
+                                "the reference backend cannot be made by "
+                                        + extension.implementation().getName() + "()",
+                                e);
+                    }
+                }
+            }
         }
-      }
+        throw new IllegalStateException(
+                "no backend 'reference' on the path; add mor-backend-reference as a test dependency, or say which backend to use");
     }
-    throw new IllegalStateException(
-        "no backend 'reference' on the path; add mor-backend-reference as a test dependency, or say which backend to use");
-  }
 }

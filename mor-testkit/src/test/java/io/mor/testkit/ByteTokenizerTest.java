@@ -5,13 +5,13 @@ import io.mor.runtime.data.ByteTokenizer;
 
 /** The tokenizer {@code byte} without an end of text. */
 class ByteTokenizerTest extends TokenizerContract {
-  @Override
-  protected Tokenizer tokenizer() {
-    return new ByteTokenizer(new ByteTokenizer.Config(false));
-  }
+    @Override
+    protected Tokenizer tokenizer() {
+        return new ByteTokenizer(new ByteTokenizer.Config(false));
+    }
 
-  @Override
-  protected Tokenizer differentTokenizer() {
-    return new ByteTokenizer(new ByteTokenizer.Config(true));
-  }
+    @Override
+    protected Tokenizer differentTokenizer() {
+        return new ByteTokenizer(new ByteTokenizer.Config(true));
+    }
 }

@@ -5,13 +5,13 @@ import io.mor.runtime.data.CharacterTokenizer;
 
 /** The tokenizer {@code character}. */
 class CharacterTokenizerTest extends TokenizerContract {
-  @Override
-  protected Tokenizer tokenizer() {
-    return new CharacterTokenizer(new CharacterTokenizer.Config(alphabet(), ""));
-  }
+    @Override
+    protected Tokenizer tokenizer() {
+        return new CharacterTokenizer(new CharacterTokenizer.Config(alphabet(), ""));
+    }
 
-  @Override
-  protected Tokenizer differentTokenizer() {
-    return new CharacterTokenizer(new CharacterTokenizer.Config(alphabet() + "!", ""));
-  }
+    @Override
+    protected Tokenizer differentTokenizer() {
+        return new CharacterTokenizer(new CharacterTokenizer.Config(alphabet() + "!", ""));
+    }
 }

@@ -14,4 +14,5 @@ import io.mor.api.plugin.Stability;
  * @param step t, from 1
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
-public record AdamWStep(double learningRate, double beta1, double beta2, double epsilon, double weightDecay, long step) {}
+public record AdamWStep(
+        double learningRate, double beta1, double beta2, double epsilon, double weightDecay, long step) {}

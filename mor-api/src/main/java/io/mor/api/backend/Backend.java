@@ -33,314 +33,346 @@ import java.util.Optional;
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public interface Backend extends AutoCloseable {
 
-  // ---- identity
-
-  /** One line for people: device, instruction set, threads. */
-  String description();
-
-  /** The precision of a {@link Tensor}'s elements. */
-  Precision precision();
-
-  /**
-   * Whether the backend keeps <b>row independence</b>. If false, the bits of a row may depend on the number of rows in the call and on its place
-   * among them, within rounding: prefill and token-by-token decoding then agree in value and no longer bit for bit, and so do one text
-   * generated alone and among others. Determinism stays.
-   */
-  default boolean rowIndependent() {
-    return true;
-  }
-
-  // ---- memory
-
-  /**
-   * Memory for {@code [rows, columns]}, contents unspecified. Zero rows are allowed.
-   *
-   * @throws OutOfMemoryError if there is not enough, saying what was asked and what is held
-   */
-  Tensor allocate(int rows, int columns);
-
-  /** Memory for {@code length} integers, contents unspecified. */
-  IntTensor allocateInts(int length);
-
-  /**
-   * The same memory seen from row {@code firstRow}, with another extent and possibly another number of columns; shares the values, owns
-   * nothing. With other columns {@code firstRow} counts rows of the view. The elements must lie within {@code base}.
-   */
-  Tensor view(Tensor base, int firstRow, Extent extent, int columns);
-
-  /** Elements {@code first .. first + length} of {@code base}; shares the values, owns nothing. */
-  IntTensor view(IntTensor base, int first, int length);
-
-  /** Gives a tensor's memory back; it and its views must not be used again. Views are not released. */
-  void release(Tensor tensor);
-
-  /** Gives a vector's memory back. */
-  void release(IntTensor tensor);
-
-  // ---- transfers; these wait for what was started before
-
-  /** Sets all {@code rows * columns} elements (rows is the bound). */
-  void write(Tensor tensor, float[] values);
-
-  /** Sets all elements, rounding to this backend's precision. */
-  void write(Tensor tensor, double[] values);
-
-  /** Sets all elements. */
-  void write(IntTensor tensor, int[] values);
-
-  /** All {@code rows * columns} elements. */
-  float[] readFloats(Tensor tensor);
-
-  /** All {@code rows * columns} elements. */
-  double[] readDoubles(Tensor tensor);
-
-  /** All elements. */
-  int[] readInts(IntTensor tensor);
-
-  // ---- tier 1: element-wise (out may be an input)
-
-  /** {@code out = value}, all elements up to the bound. */
-  void fill(Tensor out, double value);
-
-  /** {@code out = value}, all elements. */
-  void fill(IntTensor out, int value);
-
-  /** {@code out = x}. */
-  void copy(Tensor out, Tensor x);
-
-  /** {@code out (+)= scale * x + shift}. */
-  void affine(Tensor out, Tensor x, double scale, double shift, boolean accumulate);
-
-  /** {@code out = a + scaleB * b}. */
-  void add(Tensor out, Tensor a, Tensor b, double scaleB);
-
-  /** {@code out (+)= a * b}. */
-  void multiply(Tensor out, Tensor a, Tensor b, boolean accumulate);
-
-  /** {@code out = f(x)}. */
-  void unary(Tensor out, Unary function, Tensor x);
-
-  /** {@code dx (+)= f'(x) * dy}; {@code y = f(x)} is there to save work. */
-  void unaryBackward(Tensor dx, Unary function, Tensor x, Tensor y, Tensor dy, boolean accumulate);
-
-  /** {@code out = 1} where the comparison of x with {@code row [1, columns]} holds, else 0. */
-  void compare(Tensor out, Tensor x, Comparison comparison, Tensor row);
-
-  /** {@code out = 1} where the comparison of corresponding elements holds, else 0. */
-  void compareElements(Tensor out, Tensor a, Comparison comparison, Tensor b);
-
-  // ---- tier 1: rows and columns
-
-  /** {@code out (+)= x * factors} with {@code factors [rows, 1]}. */
-  void scaleRows(Tensor out, Tensor x, Tensor factors, boolean accumulate);
-
-  /** {@code out = x + row} for every row, {@code row [1, columns]}. */
-  void addRow(Tensor out, Tensor x, Tensor row);
-
-  /** {@code out (+)= x * row} for every row, {@code row [1, columns]}. */
-  void multiplyRow(Tensor out, Tensor x, Tensor row, boolean accumulate);
-
-  /** {@code out [rows, columns] (+)= column [rows, 1]} in every column. */
-  void broadcastColumn(Tensor out, Tensor column, boolean accumulate);
-
-  /** {@code out [rows, columns] (+)= scale * row [1, columns]} in every row of out's extent. */
-  void broadcastRow(Tensor out, Tensor row, double scale, boolean accumulate);
-
-  /** {@code out [rows, 1] (+)= } sums of the rows. */
-  void rowSum(Tensor out, Tensor x, boolean accumulate);
-
-  /** {@code out [rows, 1] (+)= a . b} per row. */
-  void rowDot(Tensor out, Tensor a, Tensor b, boolean accumulate);
-
-  /** {@code out [rows, 1] = ln sum exp} per row. */
-  void rowLogSumExp(Tensor out, Tensor x);
-
-  /** {@code out [1, columns] (+)= scale * } sums of the columns over the rows, in a fixed order. */
-  void columnSum(Tensor out, Tensor x, double scale, boolean accumulate);
-
-  /** {@code out [1, columns] (+)= scale * } sums over the rows of {@code a * b}, in a fixed order. */
-  void columnDot(Tensor out, Tensor a, Tensor b, double scale, boolean accumulate);
-
-  /** {@code out [1, 1] = 1 / max(1, rows)} of an extent: what turns a sum over counted rows into a mean. */
-  void reciprocalCount(Tensor out, Extent extent);
-
-  /** {@code out [1, 1] (+)= } the sum of squares of all elements, in a fixed order. */
-  void sumOfSquares(Tensor out, Tensor x, boolean accumulate);
-
-  /** Softmax of every row. */
-  void softmax(Tensor out, Tensor x);
-
-  /** {@code dx (+)= y * (dy - (dy . y))} per row. */
-  void softmaxBackward(Tensor dx, Tensor y, Tensor dy, boolean accumulate);
-
-  /** The index of the largest element of every row, the lowest of equals; NaN counts as smallest. */
-  void argMax(IntTensor out, Tensor x);
-
-  // ---- tier 1: gather and scatter
-
-  /** {@code out[i] (+)= x[index[i]]} for the rows of out's extent. */
-  void gatherRows(Tensor out, Tensor x, IntTensor index, boolean accumulate);
-
-  /** {@code out[index[i]] = x[i]} for the rows of x's extent; every index at most once, rows with a negative index are skipped. Other rows of out stay. */
-  void scatterRows(Tensor out, IntTensor index, Tensor x);
-
-  /** {@code out[index[i]] += x[i]} for the rows of x's extent, repeated indices in ascending i. Other rows of out stay. */
-  void scatterAddRows(Tensor out, IntTensor index, Tensor x);
-
-  /** {@code out[i] [rows, 1] = x[i, column[i]]}. */
-  void pickColumn(Tensor out, Tensor x, IntTensor column);
-
-  /** {@code dx[i, column[i]] += dy[i]}. */
-  void pickColumnBackward(Tensor dx, IntTensor column, Tensor dy);
-
-  /** {@code out[i] = table[index[i]]} for the rows of the extent. */
-  void gatherInts(IntTensor out, IntTensor table, IntTensor index, Extent extent);
-
-  /** {@code out[i, 0] = values[i]} for the rows of out's extent. */
-  void toColumn(Tensor out, IntTensor values);
-
-  // ---- tier 1: selection
-
-  /** As {@link io.mor.api.tensor.Ops#topKMask}. NaN scores count as smallest. */
-  void topKMask(Tensor out, Tensor scores, IntTensor offsets, IntTensor k);
-
-  /** As {@link io.mor.api.tensor.Ops#reduceGroups}; {@code out [groups, 1]}. */
-  void reduceGroups(Tensor out, Reduction reduction, Tensor x, IntTensor offsets);
-
-  /** Ascending indices of the rows with a positive mask {@code [rows, 1]} into {@code index}, their number into {@code count[0]}. */
-  void compact(IntTensor index, IntTensor count, Tensor mask);
-
-  /**
-   * Group offsets after a selection: {@code out[g] = } the number of selected rows before {@code offsets[g]}.
-   *
-   * @param index ascending, of {@code selected} rows
-   */
-  void compactOffsets(IntTensor out, IntTensor index, Extent selected, IntTensor offsets);
-
-  /** {@code out[i, 0] = key.uniform(high[i], low[i])} for the rows of out's extent. */
-  void uniformRows(Tensor out, RandomKey key, IntTensor high, IntTensor low);
-
-  /** {@code out[i] = key.uniform(0, i)} for every element. */
-  void uniform(Tensor out, RandomKey key);
-
-  // ---- tier 1: layers
-
-  /**
-   * {@code out (+)= op(a) @ op(b)}, where op transposes if told. If a is not transposed its extent is that of out; if it is, the rows of
-   * a (and of b) up to a's count are summed over.
-   */
-  void matmul(Tensor out, Tensor a, boolean transposeA, Tensor b, boolean transposeB, boolean accumulate);
-
-  /** As {@link io.mor.api.tensor.Ops#rmsNorm}; {@code rstd [rows, 1]} receives {@code 1 / sqrt(mean(x^2) + epsilon)}. */
-  void rmsNorm(Tensor out, Tensor rstd, Tensor x, Tensor weight, Optional<IntTensor> variant, double epsilon);
-
-  /** Gradients of {@link #rmsNorm}: {@code dx (+)=}, and {@code dweight +=} always. */
-  void rmsNormBackward(
-      Tensor dx, Tensor dweight, Tensor x, Tensor rstd, Tensor weight, Optional<IntTensor> variant, Tensor dy, boolean accumulate);
-
-  /** As {@link io.mor.api.tensor.Ops#rope}; {@code inverse} rotates back, which is the gradient. out may be x. */
-  void rope(Tensor out, Tensor x, IntTensor position, int headDim, double theta, boolean inverse);
-
-  /** As {@link io.mor.api.tensor.Ops#attention}; {@code logSumExp [rows, heads]} receives the softmax's statistics. */
-  void attention(Tensor out, Tensor logSumExp, Tensor queries, Tensor keys, Tensor values, AttentionRanges ranges, AttentionShape shape);
-
-  /**
-   * Gradients of {@link #attention} for ranges without a table. {@code dqueries} is set; {@code dkeys} and {@code dvalues} are added to.
-   * Query rows of one sequence are neighbours and their ranges start and end in ascending order.
-   */
-  void attentionBackward(
-      Tensor dqueries,
-      Tensor dkeys,
-      Tensor dvalues,
-      Tensor queries,
-      Tensor keys,
-      Tensor values,
-      Tensor out,
-      Tensor logSumExp,
-      Tensor dout,
-      AttentionRanges ranges,
-      AttentionShape shape);
-
-  /**
-   * For query rows with sequences and positions, the range of keys that each sees: {@code start[i] = keyOffsets[s]} and {@code end[i]} =
-   * the first key of that sequence whose position is greater. With a window w &gt; 0, start is the first key whose position is greater than
-   * the query's minus w.
-   */
-  void causalRanges(
-      IntTensor start,
-      IntTensor end,
-      IntTensor querySequence,
-      IntTensor queryPosition,
-      Extent queries,
-      IntTensor keyOffsets,
-      IntTensor keyPosition,
-      int window);
-
-  /** Per row {@code -ln softmax(logits)[target]}, {@code out [rows, 1]}. */
-  void crossEntropy(Tensor out, Tensor logits, IntTensor target);
-
-  /** {@code dlogits = (softmax(logits) - onehot(target)) * dy [rows, 1]}; dlogits may be logits. */
-  void crossEntropyBackward(Tensor dlogits, Tensor logits, IntTensor target, Tensor dy);
-
-  // ---- tier 1: generation's entry tables
-
-  /**
-   * Enters rows into the tables of {@link EntryTables}: row i of the batch, of sequence slot s at recursion r, gets the next free reserved
-   * pool row; see there.
-   *
-   * @param poolRow receives for every row of the extent where its keys and values go
-   */
-  void appendEntries(IntTensor poolRow, EntryTables tables, IntTensor sequence, IntTensor position, IntTensor recursion, Extent extent);
-
-  /** The ranges of {@link EntryTables} that the rows of a batch see; see there. */
-  void entryRanges(
-      IntTensor start, IntTensor end, EntryTables tables, IntTensor sequence, IntTensor position, IntTensor recursion, Extent extent);
-
-  // ---- tier 1: optimizer
-
-  /** One AdamW step (decoupled decay) on {@code parameter}; {@code gradientScale [1, 1]} multiplies the gradient first. */
-  void adamW(Tensor parameter, Tensor gradient, Tensor firstMoment, Tensor secondMoment, Tensor gradientScale, AdamWStep step);
-
-  // ---- tier 2
-
-  /** {@code out = silu(gate) * up}. */
-  default void swiGlu(Tensor out, Tensor gate, Tensor up) {
-    unary(out, Unary.SILU, gate);
-    multiply(out, out, up, false);
-  }
-
-  /** Gradients of {@link #swiGlu}, both set: {@code dgate = silu'(gate) * up * dy}, {@code dup = silu(gate) * dy}. */
-  default void swiGluBackward(Tensor dgate, Tensor dup, Tensor gate, Tensor up, Tensor dy) {
-    unary(dup, Unary.SILU, gate);
-    multiply(dgate, up, dy, false);
-    unaryBackward(dgate, Unary.SILU, gate, dup, dgate, false);
-    multiply(dup, dup, dy, false);
-  }
-
-  /** {@code out = base} with {@code gate * x} added to the rows at {@code index}, each at most once; gate {@code [rows, 1]}, empty for 1. */
-  default void addToRows(Tensor out, Tensor base, IntTensor index, Tensor x, Optional<Tensor> gate) {
-    copy(out, base);
-    if (gate.isEmpty()) {
-      scatterAddRows(out, index, x);
-      return;
+    // ---- identity
+
+    /** One line for people: device, instruction set, threads. */
+    String description();
+
+    /** The precision of a {@link Tensor}'s elements. */
+    Precision precision();
+
+    /**
+     * Whether the backend keeps <b>row independence</b>. If false, the bits of a row may depend on the number of rows in the call and on its place
+     * among them, within rounding: prefill and token-by-token decoding then agree in value and no longer bit for bit, and so do one text
+     * generated alone and among others. Determinism stays.
+     */
+    default boolean rowIndependent() {
+        return true;
     }
-    Tensor gated = allocate(x.rows(), x.columns());
-    try {
-      Tensor counted = view(gated, 0, x.extent(), x.columns());
-      scaleRows(counted, x, gate.get(), false);
-      scatterAddRows(out, index, counted);
-    } finally {
-      release(gated);
+
+    // ---- memory
+
+    /**
+     * Memory for {@code [rows, columns]}, contents unspecified. Zero rows are allowed.
+     *
+     * @throws OutOfMemoryError if there is not enough, saying what was asked and what is held
+     */
+    Tensor allocate(int rows, int columns);
+
+    /** Memory for {@code length} integers, contents unspecified. */
+    IntTensor allocateInts(int length);
+
+    /**
+     * The same memory seen from row {@code firstRow}, with another extent and possibly another number of columns; shares the values, owns
+     * nothing. With other columns {@code firstRow} counts rows of the view. The elements must lie within {@code base}.
+     */
+    Tensor view(Tensor base, int firstRow, Extent extent, int columns);
+
+    /** Elements {@code first .. first + length} of {@code base}; shares the values, owns nothing. */
+    IntTensor view(IntTensor base, int first, int length);
+
+    /** Gives a tensor's memory back; it and its views must not be used again. Views are not released. */
+    void release(Tensor tensor);
+
+    /** Gives a vector's memory back. */
+    void release(IntTensor tensor);
+
+    // ---- transfers; these wait for what was started before
+
+    /** Sets all {@code rows * columns} elements (rows is the bound). */
+    void write(Tensor tensor, float[] values);
+
+    /** Sets all elements, rounding to this backend's precision. */
+    void write(Tensor tensor, double[] values);
+
+    /** Sets all elements. */
+    void write(IntTensor tensor, int[] values);
+
+    /** All {@code rows * columns} elements. */
+    float[] readFloats(Tensor tensor);
+
+    /** All {@code rows * columns} elements. */
+    double[] readDoubles(Tensor tensor);
+
+    /** All elements. */
+    int[] readInts(IntTensor tensor);
+
+    // ---- tier 1: element-wise (out may be an input)
+
+    /** {@code out = value}, all elements up to the bound. */
+    void fill(Tensor out, double value);
+
+    /** {@code out = value}, all elements. */
+    void fill(IntTensor out, int value);
+
+    /** {@code out = x}. */
+    void copy(Tensor out, Tensor x);
+
+    /** {@code out (+)= scale * x + shift}. */
+    void affine(Tensor out, Tensor x, double scale, double shift, boolean accumulate);
+
+    /** {@code out = a + scaleB * b}. */
+    void add(Tensor out, Tensor a, Tensor b, double scaleB);
+
+    /** {@code out (+)= a * b}. */
+    void multiply(Tensor out, Tensor a, Tensor b, boolean accumulate);
+
+    /** {@code out = f(x)}. */
+    void unary(Tensor out, Unary function, Tensor x);
+
+    /** {@code dx (+)= f'(x) * dy}; {@code y = f(x)} is there to save work. */
+    void unaryBackward(Tensor dx, Unary function, Tensor x, Tensor y, Tensor dy, boolean accumulate);
+
+    /** {@code out = 1} where the comparison of x with {@code row [1, columns]} holds, else 0. */
+    void compare(Tensor out, Tensor x, Comparison comparison, Tensor row);
+
+    /** {@code out = 1} where the comparison of corresponding elements holds, else 0. */
+    void compareElements(Tensor out, Tensor a, Comparison comparison, Tensor b);
+
+    // ---- tier 1: rows and columns
+
+    /** {@code out (+)= x * factors} with {@code factors [rows, 1]}. */
+    void scaleRows(Tensor out, Tensor x, Tensor factors, boolean accumulate);
+
+    /** {@code out = x + row} for every row, {@code row [1, columns]}. */
+    void addRow(Tensor out, Tensor x, Tensor row);
+
+    /** {@code out (+)= x * row} for every row, {@code row [1, columns]}. */
+    void multiplyRow(Tensor out, Tensor x, Tensor row, boolean accumulate);
+
+    /** {@code out [rows, columns] (+)= column [rows, 1]} in every column. */
+    void broadcastColumn(Tensor out, Tensor column, boolean accumulate);
+
+    /** {@code out [rows, columns] (+)= scale * row [1, columns]} in every row of out's extent. */
+    void broadcastRow(Tensor out, Tensor row, double scale, boolean accumulate);
+
+    /** {@code out [rows, 1] (+)= } sums of the rows. */
+    void rowSum(Tensor out, Tensor x, boolean accumulate);
+
+    /** {@code out [rows, 1] (+)= a . b} per row. */
+    void rowDot(Tensor out, Tensor a, Tensor b, boolean accumulate);
+
+    /** {@code out [rows, 1] = ln sum exp} per row. */
+    void rowLogSumExp(Tensor out, Tensor x);
+
+    /** {@code out [1, columns] (+)= scale * } sums of the columns over the rows, in a fixed order. */
+    void columnSum(Tensor out, Tensor x, double scale, boolean accumulate);
+
+    /** {@code out [1, columns] (+)= scale * } sums over the rows of {@code a * b}, in a fixed order. */
+    void columnDot(Tensor out, Tensor a, Tensor b, double scale, boolean accumulate);
+
+    /** {@code out [1, 1] = 1 / max(1, rows)} of an extent: what turns a sum over counted rows into a mean. */
+    void reciprocalCount(Tensor out, Extent extent);
+
+    /** {@code out [1, 1] (+)= } the sum of squares of all elements, in a fixed order. */
+    void sumOfSquares(Tensor out, Tensor x, boolean accumulate);
+
+    /** Softmax of every row. */
+    void softmax(Tensor out, Tensor x);
+
+    /** {@code dx (+)= y * (dy - (dy . y))} per row. */
+    void softmaxBackward(Tensor dx, Tensor y, Tensor dy, boolean accumulate);
+
+    /** The index of the largest element of every row, the lowest of equals; NaN counts as smallest. */
+    void argMax(IntTensor out, Tensor x);
+
+    // ---- tier 1: gather and scatter
+
+    /** {@code out[i] (+)= x[index[i]]} for the rows of out's extent. */
+    void gatherRows(Tensor out, Tensor x, IntTensor index, boolean accumulate);
+
+    /** {@code out[index[i]] = x[i]} for the rows of x's extent; every index at most once, rows with a negative index are skipped. Other rows of out stay. */
+    void scatterRows(Tensor out, IntTensor index, Tensor x);
+
+    /** {@code out[index[i]] += x[i]} for the rows of x's extent, repeated indices in ascending i. Other rows of out stay. */
+    void scatterAddRows(Tensor out, IntTensor index, Tensor x);
+
+    /** {@code out[i] [rows, 1] = x[i, column[i]]}. */
+    void pickColumn(Tensor out, Tensor x, IntTensor column);
+
+    /** {@code dx[i, column[i]] += dy[i]}. */
+    void pickColumnBackward(Tensor dx, IntTensor column, Tensor dy);
+
+    /** {@code out[i] = table[index[i]]} for the rows of the extent. */
+    void gatherInts(IntTensor out, IntTensor table, IntTensor index, Extent extent);
+
+    /** {@code out[i, 0] = values[i]} for the rows of out's extent. */
+    void toColumn(Tensor out, IntTensor values);
+
+    // ---- tier 1: selection
+
+    /** As {@link io.mor.api.tensor.Ops#topKMask}. NaN scores count as smallest. */
+    void topKMask(Tensor out, Tensor scores, IntTensor offsets, IntTensor k);
+
+    /** As {@link io.mor.api.tensor.Ops#reduceGroups}; {@code out [groups, 1]}. */
+    void reduceGroups(Tensor out, Reduction reduction, Tensor x, IntTensor offsets);
+
+    /** Ascending indices of the rows with a positive mask {@code [rows, 1]} into {@code index}, their number into {@code count[0]}. */
+    void compact(IntTensor index, IntTensor count, Tensor mask);
+
+    /**
+     * Group offsets after a selection: {@code out[g] = } the number of selected rows before {@code offsets[g]}.
+     *
+     * @param index ascending, of {@code selected} rows
+     */
+    void compactOffsets(IntTensor out, IntTensor index, Extent selected, IntTensor offsets);
+
+    /** {@code out[i, 0] = key.uniform(high[i], low[i])} for the rows of out's extent. */
+    void uniformRows(Tensor out, RandomKey key, IntTensor high, IntTensor low);
+
+    /** {@code out[i] = key.uniform(0, i)} for every element. */
+    void uniform(Tensor out, RandomKey key);
+
+    // ---- tier 1: layers
+
+    /**
+     * {@code out (+)= op(a) @ op(b)}, where op transposes if told. If a is not transposed its extent is that of out; if it is, the rows of
+     * a (and of b) up to a's count are summed over.
+     */
+    void matmul(Tensor out, Tensor a, boolean transposeA, Tensor b, boolean transposeB, boolean accumulate);
+
+    /** As {@link io.mor.api.tensor.Ops#rmsNorm}; {@code rstd [rows, 1]} receives {@code 1 / sqrt(mean(x^2) + epsilon)}. */
+    void rmsNorm(Tensor out, Tensor rstd, Tensor x, Tensor weight, Optional<IntTensor> variant, double epsilon);
+
+    /** Gradients of {@link #rmsNorm}: {@code dx (+)=}, and {@code dweight +=} always. */
+    void rmsNormBackward(
+            Tensor dx,
+            Tensor dweight,
+            Tensor x,
+            Tensor rstd,
+            Tensor weight,
+            Optional<IntTensor> variant,
+            Tensor dy,
+            boolean accumulate);
+
+    /** As {@link io.mor.api.tensor.Ops#rope}; {@code inverse} rotates back, which is the gradient. out may be x. */
+    void rope(Tensor out, Tensor x, IntTensor position, int headDim, double theta, boolean inverse);
+
+    /** As {@link io.mor.api.tensor.Ops#attention}; {@code logSumExp [rows, heads]} receives the softmax's statistics. */
+    void attention(
+            Tensor out,
+            Tensor logSumExp,
+            Tensor queries,
+            Tensor keys,
+            Tensor values,
+            AttentionRanges ranges,
+            AttentionShape shape);
+
+    /**
+     * Gradients of {@link #attention} for ranges without a table. {@code dqueries} is set; {@code dkeys} and {@code dvalues} are added to.
+     * Query rows of one sequence are neighbours and their ranges start and end in ascending order.
+     */
+    void attentionBackward(
+            Tensor dqueries,
+            Tensor dkeys,
+            Tensor dvalues,
+            Tensor queries,
+            Tensor keys,
+            Tensor values,
+            Tensor out,
+            Tensor logSumExp,
+            Tensor dout,
+            AttentionRanges ranges,
+            AttentionShape shape);
+
+    /**
+     * For query rows with sequences and positions, the range of keys that each sees: {@code start[i] = keyOffsets[s]} and {@code end[i]} =
+     * the first key of that sequence whose position is greater. With a window w &gt; 0, start is the first key whose position is greater than
+     * the query's minus w.
+     */
+    void causalRanges(
+            IntTensor start,
+            IntTensor end,
+            IntTensor querySequence,
+            IntTensor queryPosition,
+            Extent queries,
+            IntTensor keyOffsets,
+            IntTensor keyPosition,
+            int window);
+
+    /** Per row {@code -ln softmax(logits)[target]}, {@code out [rows, 1]}. */
+    void crossEntropy(Tensor out, Tensor logits, IntTensor target);
+
+    /** {@code dlogits = (softmax(logits) - onehot(target)) * dy [rows, 1]}; dlogits may be logits. */
+    void crossEntropyBackward(Tensor dlogits, Tensor logits, IntTensor target, Tensor dy);
+
+    // ---- tier 1: generation's entry tables
+
+    /**
+     * Enters rows into the tables of {@link EntryTables}: row i of the batch, of sequence slot s at recursion r, gets the next free reserved
+     * pool row; see there.
+     *
+     * @param poolRow receives for every row of the extent where its keys and values go
+     */
+    void appendEntries(
+            IntTensor poolRow,
+            EntryTables tables,
+            IntTensor sequence,
+            IntTensor position,
+            IntTensor recursion,
+            Extent extent);
+
+    /** The ranges of {@link EntryTables} that the rows of a batch see; see there. */
+    void entryRanges(
+            IntTensor start,
+            IntTensor end,
+            EntryTables tables,
+            IntTensor sequence,
+            IntTensor position,
+            IntTensor recursion,
+            Extent extent);
+
+    // ---- tier 1: optimizer
+
+    /** One AdamW step (decoupled decay) on {@code parameter}; {@code gradientScale [1, 1]} multiplies the gradient first. */
+    void adamW(
+            Tensor parameter,
+            Tensor gradient,
+            Tensor firstMoment,
+            Tensor secondMoment,
+            Tensor gradientScale,
+            AdamWStep step);
+
+    // ---- tier 2
+
+    /** {@code out = silu(gate) * up}. */
+    default void swiGlu(Tensor out, Tensor gate, Tensor up) {
+        unary(out, Unary.SILU, gate);
+        multiply(out, out, up, false);
     }
-  }
 
-  /**
-   * {@code out [1, 1] = min(1, maxNorm / (sqrt(sumOfSquares) + 1e-6))}, or 1 for {@code maxNorm = 0}: the factor of norm clipping, without
-   * the host.
-   */
-  void clipFactor(Tensor out, Tensor sumOfSquares, double maxNorm);
+    /** Gradients of {@link #swiGlu}, both set: {@code dgate = silu'(gate) * up * dy}, {@code dup = silu(gate) * dy}. */
+    default void swiGluBackward(Tensor dgate, Tensor dup, Tensor gate, Tensor up, Tensor dy) {
+        unary(dup, Unary.SILU, gate);
+        multiply(dgate, up, dy, false);
+        unaryBackward(dgate, Unary.SILU, gate, dup, dgate, false);
+        multiply(dup, dup, dy, false);
+    }
 
-  /** Frees everything that is still held. */
-  @Override
-  void close();
+    /** {@code out = base} with {@code gate * x} added to the rows at {@code index}, each at most once; gate {@code [rows, 1]}, empty for 1. */
+    default void addToRows(Tensor out, Tensor base, IntTensor index, Tensor x, Optional<Tensor> gate) {
+        copy(out, base);
+        if (gate.isEmpty()) {
+            scatterAddRows(out, index, x);
+            return;
+        }
+        Tensor gated = allocate(x.rows(), x.columns());
+        try {
+            Tensor counted = view(gated, 0, x.extent(), x.columns());
+            scaleRows(counted, x, gate.get(), false);
+            scatterAddRows(out, index, counted);
+        } finally {
+            release(gated);
+        }
+    }
+
+    /**
+     * {@code out [1, 1] = min(1, maxNorm / (sqrt(sumOfSquares) + 1e-6))}, or 1 for {@code maxNorm = 0}: the factor of norm clipping, without
+     * the host.
+     */
+    void clipFactor(Tensor out, Tensor sumOfSquares, double maxNorm);
+
+    /** Frees everything that is still held. */
+    @Override
+    void close();
 }

@@ -36,26 +36,26 @@ import java.util.Objects;
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record EntryTables(
-    List<KvVisit> visits,
-    int capacity,
-    IntTensor rows,
-    IntTensor positions,
-    IntTensor length,
-    IntTensor reserved,
-    IntTensor written) {
+        List<KvVisit> visits,
+        int capacity,
+        IntTensor rows,
+        IntTensor positions,
+        IntTensor length,
+        IntTensor reserved,
+        IntTensor written) {
 
-  /** Copies the list and checks for null. */
-  public EntryTables {
-    visits = List.copyOf(visits);
-    Objects.requireNonNull(rows, "rows is null");
-    Objects.requireNonNull(positions, "positions is null");
-    Objects.requireNonNull(length, "length is null");
-    Objects.requireNonNull(reserved, "reserved is null");
-    Objects.requireNonNull(written, "written is null");
-  }
+    /** Copies the list and checks for null. */
+    public EntryTables {
+        visits = List.copyOf(visits);
+        Objects.requireNonNull(rows, "rows is null");
+        Objects.requireNonNull(positions, "positions is null");
+        Objects.requireNonNull(length, "length is null");
+        Objects.requireNonNull(reserved, "reserved is null");
+        Objects.requireNonNull(written, "written is null");
+    }
 
-  /** Recursions of the stage. */
-  public int recursions() {
-    return visits.size();
-  }
+    /** Recursions of the stage. */
+    public int recursions() {
+        return visits.size();
+    }
 }

@@ -16,16 +16,16 @@ import io.mor.api.tensor.Tensor;
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public interface RecursionBlock extends Stateful {
 
-  /**
-   * One pass, residual connections included.
-   *
-   * @param batch which token each row is: sequence, original position, recursion. In a decoding batch rows of several recursions are mixed
-   * @param rows {@code [rows, hidden]}, not to be changed
-   * @param caches the keys and values of each layer
-   * @return {@code [rows, hidden]}, same extent
-   */
-  Tensor apply(CallContext context, TokenBatch batch, Tensor rows, KvViews caches);
+    /**
+     * One pass, residual connections included.
+     *
+     * @param batch which token each row is: sequence, original position, recursion. In a decoding batch rows of several recursions are mixed
+     * @param rows {@code [rows, hidden]}, not to be changed
+     * @param caches the keys and values of each layer
+     * @return {@code [rows, hidden]}, same extent
+     */
+    Tensor apply(CallContext context, TokenBatch batch, Tensor rows, KvViews caches);
 
-  /** Multiply-adds of one row's matrix products in one pass, attention scores left out; with or without projecting keys and values. */
-  long multiplyAddsPerRow(boolean projectsKeysAndValues);
+    /** Multiply-adds of one row's matrix products in one pass, attention scores left out; with or without projecting keys and values. */
+    long multiplyAddsPerRow(boolean projectsKeysAndValues);
 }

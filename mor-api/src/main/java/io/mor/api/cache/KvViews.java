@@ -6,10 +6,10 @@ import io.mor.api.plugin.Stability;
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public interface KvViews {
 
-  /**
-   * The view of a layer; each is asked for and used once per visit.
-   *
-   * @param layer layer inside the block, from 0
-   */
-  KvView layer(int layer);
+    /**
+     * The view of a layer; each is asked for and used once per visit.
+     *
+     * @param layer layer inside the block, from 0
+     */
+    KvView layer(int layer);
 }

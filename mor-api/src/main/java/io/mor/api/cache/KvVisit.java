@@ -14,31 +14,31 @@ import io.mor.api.plugin.Stability;
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record KvVisit(boolean writes, int source, boolean overlays, int window) {
 
-  /** Checks the combination. */
-  public KvVisit {
-    if (source < 1) {
-      throw new IllegalArgumentException("a visit reads from recursion 1 or later, not " + source);
+    /** Checks the combination. */
+    public KvVisit {
+        if (source < 1) {
+            throw new IllegalArgumentException("a visit reads from recursion 1 or later, not " + source);
+        }
+        if (overlays && !writes) {
+            throw new IllegalArgumentException("a visit that overlays must write what it lays over");
+        }
+        if (window < 0) {
+            throw new IllegalArgumentException("a window of " + window + " positions is negative");
+        }
     }
-    if (overlays && !writes) {
-      throw new IllegalArgumentException("a visit that overlays must write what it lays over");
+
+    /** Stores and reads this recursion's own rows. */
+    public static KvVisit own(int recursion) {
+        return new KvVisit(true, recursion, false, 0);
     }
-    if (window < 0) {
-      throw new IllegalArgumentException("a window of " + window + " positions is negative");
+
+    /** Stores nothing and reads the rows of {@code source}. */
+    public static KvVisit shared(int source) {
+        return new KvVisit(false, source, false, 0);
     }
-  }
 
-  /** Stores and reads this recursion's own rows. */
-  public static KvVisit own(int recursion) {
-    return new KvVisit(true, recursion, false, 0);
-  }
-
-  /** Stores nothing and reads the rows of {@code source}. */
-  public static KvVisit shared(int source) {
-    return new KvVisit(false, source, false, 0);
-  }
-
-  /** Reads the rows of {@code source} with its own in their places. */
-  public static KvVisit overlaid(int source) {
-    return new KvVisit(true, source, true, 0);
-  }
+    /** Reads the rows of {@code source} with its own in their places. */
+    public static KvVisit overlaid(int source) {
+        return new KvVisit(true, source, true, 0);
+    }
 }

@@ -11,11 +11,11 @@ import io.mor.api.tensor.Tensor;
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public interface InputEncoder extends Stateful {
 
-  /**
-   * Rows for inputs.
-   *
-   * @param ids one id per row, {@code [rows]}
-   * @return {@code [rows, hidden]}
-   */
-  Tensor encode(CallContext context, TokenBatch batch, IntTensor ids);
+    /**
+     * Rows for inputs.
+     *
+     * @param ids one id per row, {@code [rows]}
+     * @return {@code [rows, hidden]}
+     */
+    Tensor encode(CallContext context, TokenBatch batch, IntTensor ids);
 }

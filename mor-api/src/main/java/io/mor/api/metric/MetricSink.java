@@ -12,31 +12,31 @@ import java.util.Map;
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public interface MetricSink extends AutoCloseable {
 
-  /**
-   * Called once before the first figures.
-   *
-   * @param run where the run is and how it was configured
-   */
-  default void begin(Run run) throws IOException {}
+    /**
+     * Called once before the first figures.
+     *
+     * @param run where the run is and how it was configured
+     */
+    default void begin(Run run) throws IOException {}
 
-  /**
-   * Figures of one optimizer step.
-   *
-   * @param step from 0
-   * @param values by kebab-case name, in a stable order
-   */
-  void record(long step, Map<String, Double> values) throws IOException;
+    /**
+     * Figures of one optimizer step.
+     *
+     * @param step from 0
+     * @param values by kebab-case name, in a stable order
+     */
+    void record(long step, Map<String, Double> values) throws IOException;
 
-  @Override
-  default void close() throws IOException {}
+    @Override
+    default void close() throws IOException {}
 
-  /**
-   * A run.
-   *
-   * @param name its name
-   * @param folder its folder
-   * @param config the resolved config, key path to value
-   * @param firstStep the step it begins or goes on with; what a sink holds of this run from that step on is from steps that were lost
-   */
-  record Run(String name, Path folder, Map<String, String> config, long firstStep) {}
+    /**
+     * A run.
+     *
+     * @param name its name
+     * @param folder its folder
+     * @param config the resolved config, key path to value
+     * @param firstStep the step it begins or goes on with; what a sink holds of this run from that step on is from steps that were lost
+     */
+    record Run(String name, Path folder, Map<String, String> config, long firstStep) {}
 }

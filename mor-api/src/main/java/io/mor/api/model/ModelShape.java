@@ -19,13 +19,13 @@ import io.mor.api.tensor.AttentionShape;
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record ModelShape(
-    int vocabulary,
-    int hidden,
-    AttentionShape attention,
-    int ffn,
-    int context,
-    int recursions,
-    boolean layerNormShared,
-    double normEpsilon,
-    double ropeTheta,
-    double dropout) {}
+        int vocabulary,
+        int hidden,
+        AttentionShape attention,
+        int ffn,
+        int context,
+        int recursions,
+        boolean layerNormShared,
+        double normEpsilon,
+        double ropeTheta,
+        double dropout) {}

@@ -13,6 +13,6 @@ import java.lang.annotation.Target;
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public @interface DefaultValue {
 
-  /** The value, as YAML. */
-  String value();
+    /** The value, as YAML. */
+    String value();
 }

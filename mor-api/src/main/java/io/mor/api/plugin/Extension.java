@@ -16,23 +16,25 @@ import java.util.regex.Pattern;
  * @param help one line for listings
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
-public record Extension(ExtensionKind kind, String id, Class<?> implementation, Class<? extends Record> config, String help) {
+public record Extension(
+        ExtensionKind kind, String id, Class<?> implementation, Class<? extends Record> config, String help) {
 
-  private static final Pattern KEBAB_CASE = Pattern.compile("[a-z][a-z0-9]*(-[a-z0-9]+)*");
+    private static final Pattern KEBAB_CASE = Pattern.compile("[a-z][a-z0-9]*(-[a-z0-9]+)*");
 
-  /** Checks the id and that the implementation fits the kind. */
-  public Extension {
-    Objects.requireNonNull(kind, "kind is null");
-    Objects.requireNonNull(id, "id is null");
-    Objects.requireNonNull(implementation, "implementation is null");
-    Objects.requireNonNull(config, "config is null");
-    Objects.requireNonNull(help, "help is null");
-    if (!KEBAB_CASE.matcher(id).matches()) {
-      throw new IllegalArgumentException("extension id '" + id + "' is not kebab-case, like 'expert-choice'");
+    /** Checks the id and that the implementation fits the kind. */
+    public Extension {
+        Objects.requireNonNull(kind, "kind is null");
+        Objects.requireNonNull(id, "id is null");
+        Objects.requireNonNull(implementation, "implementation is null");
+        Objects.requireNonNull(config, "config is null");
+        Objects.requireNonNull(help, "help is null");
+        if (!KEBAB_CASE.matcher(id).matches()) {
+            throw new IllegalArgumentException("extension id '" + id + "' is not kebab-case, like 'expert-choice'");
+        }
+        if (!kind.type().isAssignableFrom(implementation)) {
+            throw new IllegalArgumentException(
+                    "extension '" + id + "' of kind " + kind.id() + ": " + implementation.getName()
+                            + " does not implement " + kind.type().getName());
+        }
     }
-    if (!kind.type().isAssignableFrom(implementation)) {
-      throw new IllegalArgumentException(
-          "extension '" + id + "' of kind " + kind.id() + ": " + implementation.getName() + " does not implement " + kind.type().getName());
-    }
-  }
 }

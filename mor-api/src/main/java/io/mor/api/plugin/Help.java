@@ -13,6 +13,6 @@ import java.lang.annotation.Target;
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public @interface Help {
 
-  /** The line. */
-  String value();
+    /** The line. */
+    String value();
 }

@@ -12,15 +12,15 @@ import java.util.List;
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public interface MorPlugin {
 
-  /** The extensions of this plugin; ids are unique per kind over all plugins found. */
-  List<Extension> extensions();
+    /** The extensions of this plugin; ids are unique per kind over all plugins found. */
+    List<Extension> extensions();
 
-  /**
-   * What of this machine the plugin depends on was found and what is missing, in lines for people: for {@code mor doctor}, which shows them
-   * whether or not the extensions can be made. Opens nothing that stays open, and does not throw because something is missing. Empty for
-   * plugins that need nothing.
-   */
-  default List<String> diagnosis() {
-    return List.of();
-  }
+    /**
+     * What of this machine the plugin depends on was found and what is missing, in lines for people: for {@code mor doctor}, which shows them
+     * whether or not the extensions can be made. Opens nothing that stays open, and does not throw because something is missing. Empty for
+     * plugins that need nothing.
+     */
+    default List<String> diagnosis() {
+        return List.of();
+    }
 }

@@ -13,12 +13,12 @@ import java.lang.annotation.Target;
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public @interface Range {
 
-  /** The smallest value. */
-  double min() default Double.NEGATIVE_INFINITY;
+    /** The smallest value. */
+    double min() default Double.NEGATIVE_INFINITY;
 
-  /** The largest value. */
-  double max() default Double.POSITIVE_INFINITY;
+    /** The largest value. */
+    double max() default Double.POSITIVE_INFINITY;
 
-  /** Whether {@link #min} itself is refused. */
-  boolean exclusiveMin() default false;
+    /** Whether {@link #min} itself is refused. */
+    boolean exclusiveMin() default false;
 }

@@ -13,17 +13,17 @@ import java.lang.annotation.Target;
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public @interface Stability {
 
-  /** The promise made. */
-  Status status();
+    /** The promise made. */
+    Status status();
 
-  /** The version that brought the type. */
-  String since();
+    /** The version that brought the type. */
+    String since();
 
-  /** The promises there are. */
-  enum Status {
-    /** May change in any version. */
-    EXPERIMENTAL,
-    /** Changes only with a new major version. */
-    STABLE
-  }
+    /** The promises there are. */
+    enum Status {
+        /** May change in any version. */
+        EXPERIMENTAL,
+        /** Changes only with a new major version. */
+        STABLE
+    }
 }

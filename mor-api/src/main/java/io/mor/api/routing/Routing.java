@@ -16,10 +16,10 @@ import java.util.Optional;
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record Routing(Optional<Ops.Rows> selected, RoutingState state, Optional<Tensor> gate) {
 
-  /** Checks for null. */
-  public Routing {
-    Objects.requireNonNull(selected, "selected is null");
-    Objects.requireNonNull(state, "state is null");
-    Objects.requireNonNull(gate, "gate is null");
-  }
+    /** Checks for null. */
+    public Routing {
+        Objects.requireNonNull(selected, "selected is null");
+        Objects.requireNonNull(state, "state is null");
+        Objects.requireNonNull(gate, "gate is null");
+    }
 }

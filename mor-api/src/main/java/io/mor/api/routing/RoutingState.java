@@ -16,31 +16,31 @@ import java.util.NoSuchElementException;
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record RoutingState(Map<String, Tensor> columns) {
 
-  /** Nothing to remember. */
-  public static final RoutingState NONE = new RoutingState(Map.of());
+    /** Nothing to remember. */
+    public static final RoutingState NONE = new RoutingState(Map.of());
 
-  /** Copies the map, in its order. */
-  public RoutingState {
-    columns = Collections.unmodifiableMap(new LinkedHashMap<>(columns));
-  }
-
-  /** This and one more. */
-  public RoutingState with(String name, Tensor values) {
-    Map<String, Tensor> all = new LinkedHashMap<>(columns);
-    all.put(name, values);
-    return new RoutingState(all);
-  }
-
-  /**
-   * The tensor of a name.
-   *
-   * @throws NoSuchElementException if there is none, listing those there are
-   */
-  public Tensor get(String name) {
-    Tensor values = columns.get(name);
-    if (values == null) {
-      throw new NoSuchElementException("no routing state '" + name + "'; there are " + columns.keySet());
+    /** Copies the map, in its order. */
+    public RoutingState {
+        columns = Collections.unmodifiableMap(new LinkedHashMap<>(columns));
     }
-    return values;
-  }
+
+    /** This and one more. */
+    public RoutingState with(String name, Tensor values) {
+        Map<String, Tensor> all = new LinkedHashMap<>(columns);
+        all.put(name, values);
+        return new RoutingState(all);
+    }
+
+    /**
+     * The tensor of a name.
+     *
+     * @throws NoSuchElementException if there is none, listing those there are
+     */
+    public Tensor get(String name) {
+        Tensor values = columns.get(name);
+        if (values == null) {
+            throw new NoSuchElementException("no routing state '" + name + "'; there are " + columns.keySet());
+        }
+        return values;
+    }
 }

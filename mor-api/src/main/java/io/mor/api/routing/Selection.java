@@ -14,9 +14,9 @@ import java.util.Optional;
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record Selection(Tensor mask, Optional<Integer> exact) {
 
-  /** Checks for null. */
-  public Selection {
-    Objects.requireNonNull(mask, "mask is null");
-    Objects.requireNonNull(exact, "exact is null");
-  }
+    /** Checks for null. */
+    public Selection {
+        Objects.requireNonNull(mask, "mask is null");
+        Objects.requireNonNull(exact, "exact is null");
+    }
 }

@@ -17,12 +17,17 @@ import java.util.Optional;
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record SelectionRequest(
-    TokenBatch batch, int recursion, Tensor scores, Optional<Tensor> predictions, double capacity, double previousCapacity) {
+        TokenBatch batch,
+        int recursion,
+        Tensor scores,
+        Optional<Tensor> predictions,
+        double capacity,
+        double previousCapacity) {
 
-  /** Checks for null. */
-  public SelectionRequest {
-    Objects.requireNonNull(batch, "batch is null");
-    Objects.requireNonNull(scores, "scores is null");
-    Objects.requireNonNull(predictions, "predictions is null");
-  }
+    /** Checks for null. */
+    public SelectionRequest {
+        Objects.requireNonNull(batch, "batch is null");
+        Objects.requireNonNull(scores, "scores is null");
+        Objects.requireNonNull(predictions, "predictions is null");
+    }
 }

@@ -17,31 +17,31 @@ import java.util.OptionalInt;
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public interface Selector extends Stateful {
 
-  /**
-   * 1 for the candidates that go on, 0 for the others: {@code [rows, 1]}, without gradient. By convention recursion 1 takes all, and a router
-   * need not ask there.
-   */
-  Tensor select(CallContext context, SelectionRequest request);
+    /**
+     * 1 for the candidates that go on, 0 for the others: {@code [rows, 1]}, without gradient. By convention recursion 1 takes all, and a router
+     * need not ask there.
+     */
+    Tensor select(CallContext context, SelectionRequest request);
 
-  /**
-   * Called in training after the full-sequence selection, to let the selector track what it will need.
-   *
-   * @param selected 1 for the rows that were selected, {@code [rows, 1]}
-   */
-  default void observe(CallContext context, SelectionRequest request, Tensor selected) {}
+    /**
+     * Called in training after the full-sequence selection, to let the selector track what it will need.
+     *
+     * @param selected 1 for the rows that were selected, {@code [rows, 1]}
+     */
+    default void observe(CallContext context, SelectionRequest request, Tensor selected) {}
 
-  /** The depth that every token gets, if this rule fixes it; token-choice routers honour it too. */
-  default OptionalInt fixedDepth() {
-    return OptionalInt.empty();
-  }
+    /** The depth that every token gets, if this rule fixes it; token-choice routers honour it too. */
+    default OptionalInt fixedDepth() {
+        return OptionalInt.empty();
+    }
 
-  /** Whether the rule needs {@link SelectionRequest#predictions}. */
-  default boolean needsPredictions() {
-    return false;
-  }
+    /** Whether the rule needs {@link SelectionRequest#predictions}. */
+    default boolean needsPredictions() {
+        return false;
+    }
 
-  /** The cut-offs per recursion as a buffer {@code [1, recursions]}, if depth can be set by calibration. */
-  default Optional<StateBuffer> cutoffs() {
-    return Optional.empty();
-  }
+    /** The cut-offs per recursion as a buffer {@code [1, recursions]}, if depth can be set by calibration. */
+    default Optional<StateBuffer> cutoffs() {
+        return Optional.empty();
+    }
 }

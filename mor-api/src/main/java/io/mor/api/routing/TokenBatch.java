@@ -25,56 +25,58 @@ import java.util.stream.IntStream;
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record TokenBatch(
-    Extent extent,
-    IntTensor sequence,
-    IntTensor position,
-    IntTensor recursion,
-    IntTensor entryRow,
-    IntTensor groupOffsets,
-    int groups,
-    List<RecursionSegment> segments,
-    List<Integer> sequenceLengths) {
+        Extent extent,
+        IntTensor sequence,
+        IntTensor position,
+        IntTensor recursion,
+        IntTensor entryRow,
+        IntTensor groupOffsets,
+        int groups,
+        List<RecursionSegment> segments,
+        List<Integer> sequenceLengths) {
 
-  /** Copies the lists and checks for null. */
-  public TokenBatch {
-    Objects.requireNonNull(extent, "extent is null");
-    segments = List.copyOf(segments);
-    sequenceLengths = List.copyOf(sequenceLengths);
-  }
-
-  /** The bound of the rows. */
-  public int rows() {
-    return extent.bound();
-  }
-
-  /** Whether all rows are at one recursion. */
-  public boolean isUniform() {
-    return segments.size() == 1;
-  }
-
-  /**
-   * The rows of one segment as a batch at one recursion, for a router that decides recursion by recursion. The groups stay, with their
-   * sequence lengths; those of other segments are empty.
-   *
-   * @param segment one of {@link #segments}
-   */
-  public TokenBatch segment(Ops ops, RecursionSegment segment) {
-    if (isUniform()) {
-      return this;
+    /** Copies the lists and checks for null. */
+    public TokenBatch {
+        Objects.requireNonNull(extent, "extent is null");
+        segments = List.copyOf(segments);
+        sequenceLengths = List.copyOf(sequenceLengths);
     }
-    int first = segment.firstRow();
-    Extent part = segment.extent();
-    IntTensor index = ops.ints(IntStream.range(first, first + part.bound()).toArray());
-    int[] clamped = IntStream.rangeClosed(0, rows()).map(row -> Math.clamp(row - first, 0, part.bound())).toArray();
-    return new TokenBatch(
-        part,
-        ops.gatherInts(sequence, index, part),
-        ops.gatherInts(position, index, part),
-        ops.gatherInts(recursion, index, part),
-        ops.gatherInts(entryRow, index, part),
-        ops.gatherInts(ops.ints(clamped), groupOffsets, Extent.exact(groups + 1)),
-        groups,
-        List.of(new RecursionSegment(segment.recursion(), 0, part)),
-        sequenceLengths);
-  }
+
+    /** The bound of the rows. */
+    public int rows() {
+        return extent.bound();
+    }
+
+    /** Whether all rows are at one recursion. */
+    public boolean isUniform() {
+        return segments.size() == 1;
+    }
+
+    /**
+     * The rows of one segment as a batch at one recursion, for a router that decides recursion by recursion. The groups stay, with their
+     * sequence lengths; those of other segments are empty.
+     *
+     * @param segment one of {@link #segments}
+     */
+    public TokenBatch segment(Ops ops, RecursionSegment segment) {
+        if (isUniform()) {
+            return this;
+        }
+        int first = segment.firstRow();
+        Extent part = segment.extent();
+        IntTensor index = ops.ints(IntStream.range(first, first + part.bound()).toArray());
+        int[] clamped = IntStream.rangeClosed(0, rows())
+                .map(row -> Math.clamp(row - first, 0, part.bound()))
+                .toArray();
+        return new TokenBatch(
+                part,
+                ops.gatherInts(sequence, index, part),
+                ops.gatherInts(position, index, part),
+                ops.gatherInts(recursion, index, part),
+                ops.gatherInts(entryRow, index, part),
+                ops.gatherInts(ops.ints(clamped), groupOffsets, Extent.exact(groups + 1)),
+                groups,
+                List.of(new RecursionSegment(segment.recursion(), 0, part)),
+                sequenceLengths);
+    }
 }

@@ -16,10 +16,10 @@ import java.util.Optional;
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record AttentionRanges(IntTensor start, IntTensor end, Optional<IntTensor> entryRows, int longest) {
 
-  /** Checks for null. */
-  public AttentionRanges {
-    Objects.requireNonNull(start, "start is null");
-    Objects.requireNonNull(end, "end is null");
-    Objects.requireNonNull(entryRows, "entryRows is null");
-  }
+    /** Checks for null. */
+    public AttentionRanges {
+        Objects.requireNonNull(start, "start is null");
+        Objects.requireNonNull(end, "end is null");
+        Objects.requireNonNull(entryRows, "entryRows is null");
+    }
 }

@@ -16,31 +16,31 @@ import java.util.Optional;
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record Extent(int bound, Optional<IntTensor> count) {
 
-  /** Checks the bound. */
-  public Extent {
-    Objects.requireNonNull(count, "count is null");
-    if (bound < 0) {
-      throw new IllegalArgumentException("a bound of " + bound + " rows is negative");
+    /** Checks the bound. */
+    public Extent {
+        Objects.requireNonNull(count, "count is null");
+        if (bound < 0) {
+            throw new IllegalArgumentException("a bound of " + bound + " rows is negative");
+        }
     }
-  }
 
-  /** An extent whose bound is exact. */
-  public static Extent exact(int rows) {
-    return new Extent(rows, Optional.empty());
-  }
+    /** An extent whose bound is exact. */
+    public static Extent exact(int rows) {
+        return new Extent(rows, Optional.empty());
+    }
 
-  /** An extent whose exact count is element 0 of {@code count}, on the device. */
-  public static Extent counted(int bound, IntTensor count) {
-    return new Extent(bound, Optional.of(count));
-  }
+    /** An extent whose exact count is element 0 of {@code count}, on the device. */
+    public static Extent counted(int bound, IntTensor count) {
+        return new Extent(bound, Optional.of(count));
+    }
 
-  /** Whether the host knows the number of rows. */
-  public boolean isExact() {
-    return count.isEmpty();
-  }
+    /** Whether the host knows the number of rows. */
+    public boolean isExact() {
+        return count.isEmpty();
+    }
 
-  /** The same count with the bound lowered to {@code limit} if it is larger; the caller knows that the count is not. */
-  public Extent atMost(int limit) {
-    return bound <= limit ? this : new Extent(limit, count);
-  }
+    /** The same count with the bound lowered to {@code limit} if it is larger; the caller knows that the count is not. */
+    public Extent atMost(int limit) {
+        return bound <= limit ? this : new Extent(limit, count);
+    }
 }

@@ -9,6 +9,6 @@ import io.mor.api.plugin.Stability;
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public interface IntTensor {
 
-  /** The number of elements. */
-  int length();
+    /** The number of elements. */
+    int length();
 }

@@ -15,23 +15,24 @@ import java.util.Objects;
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record Parameter(String name, int rows, int columns, Initializer initializer, OptimizerGroup group) {
 
-  /** Checks names and shape. */
-  public Parameter {
-    Objects.requireNonNull(name, "name is null");
-    Objects.requireNonNull(initializer, "initializer is null");
-    Objects.requireNonNull(group, "group is null");
-    if (rows < 1 || columns < 1) {
-      throw new IllegalArgumentException("parameter " + name + " of shape [" + rows + ", " + columns + "] is empty");
+    /** Checks names and shape. */
+    public Parameter {
+        Objects.requireNonNull(name, "name is null");
+        Objects.requireNonNull(initializer, "initializer is null");
+        Objects.requireNonNull(group, "group is null");
+        if (rows < 1 || columns < 1) {
+            throw new IllegalArgumentException(
+                    "parameter " + name + " of shape [" + rows + ", " + columns + "] is empty");
+        }
     }
-  }
 
-  /** A weight with the model's initialisation, decayed. */
-  public static Parameter weight(String name, int rows, int columns) {
-    return new Parameter(name, rows, columns, new Initializer.ModelDefault(), OptimizerGroup.DECAYED);
-  }
+    /** A weight with the model's initialisation, decayed. */
+    public static Parameter weight(String name, int rows, int columns) {
+        return new Parameter(name, rows, columns, new Initializer.ModelDefault(), OptimizerGroup.DECAYED);
+    }
 
-  /** A norm's scale: ones, not decayed. */
-  public static Parameter scale(String name, int rows, int columns) {
-    return new Parameter(name, rows, columns, new Initializer.Constant(1), OptimizerGroup.UNDECAYED);
-  }
+    /** A norm's scale: ones, not decayed. */
+    public static Parameter scale(String name, int rows, int columns) {
+        return new Parameter(name, rows, columns, new Initializer.Constant(1), OptimizerGroup.UNDECAYED);
+    }
 }

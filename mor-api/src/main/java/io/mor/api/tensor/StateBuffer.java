@@ -15,11 +15,11 @@ import java.util.Objects;
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record StateBuffer(String name, int rows, int columns, double initial) {
 
-  /** Checks the shape. */
-  public StateBuffer {
-    Objects.requireNonNull(name, "name is null");
-    if (rows < 1 || columns < 1) {
-      throw new IllegalArgumentException("buffer " + name + " of shape [" + rows + ", " + columns + "] is empty");
+    /** Checks the shape. */
+    public StateBuffer {
+        Objects.requireNonNull(name, "name is null");
+        if (rows < 1 || columns < 1) {
+            throw new IllegalArgumentException("buffer " + name + " of shape [" + rows + ", " + columns + "] is empty");
+        }
     }
-  }
 }

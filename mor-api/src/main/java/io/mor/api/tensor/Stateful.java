@@ -7,20 +7,20 @@ import java.util.List;
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public interface Stateful {
 
-  /** The trained parameters, in the order in which they are initialised and saved. */
-  default List<Parameter> parameters() {
-    return List.of();
-  }
+    /** The trained parameters, in the order in which they are initialised and saved. */
+    default List<Parameter> parameters() {
+        return List.of();
+    }
 
-  /** The buffers. */
-  default List<StateBuffer> buffers() {
-    return List.of();
-  }
+    /** The buffers. */
+    default List<StateBuffer> buffers() {
+        return List.of();
+    }
 
-  /**
-   * Called once after every optimizer step of training, never in evaluation; may {@link CallContext#assign assign} buffers.
-   *
-   * @param context operations without gradients
-   */
-  default void afterOptimizerStep(CallContext context) {}
+    /**
+     * Called once after every optimizer step of training, never in evaluation; may {@link CallContext#assign assign} buffers.
+     *
+     * @param context operations without gradients
+     */
+    default void afterOptimizerStep(CallContext context) {}
 }

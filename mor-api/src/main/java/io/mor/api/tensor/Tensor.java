@@ -13,14 +13,14 @@ import io.mor.api.plugin.Stability;
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public interface Tensor {
 
-  /** The rows: bound and count. */
-  Extent extent();
+    /** The rows: bound and count. */
+    Extent extent();
 
-  /** The number of columns, at least 1. */
-  int columns();
+    /** The number of columns, at least 1. */
+    int columns();
 
-  /** The bound of the rows. */
-  default int rows() {
-    return extent().bound();
-  }
+    /** The bound of the rows. */
+    default int rows() {
+        return extent().bound();
+    }
 }

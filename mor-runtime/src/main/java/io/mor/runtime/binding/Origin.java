@@ -8,14 +8,14 @@ package io.mor.runtime.binding;
  */
 public record Origin(String source, int line) {
 
-  /** Given by code. */
-  public static final Origin CODE = new Origin("", 0);
+    /** Given by code. */
+    public static final Origin CODE = new Origin("", 0);
 
-  /** What a message starts with: {@code run.yaml:12: } or nothing. */
-  public String prefix() {
-    if (source.isEmpty()) {
-      return "";
+    /** What a message starts with: {@code run.yaml:12: } or nothing. */
+    public String prefix() {
+        if (source.isEmpty()) {
+            return "";
+        }
+        return line == 0 ? source + ": " : source + ":" + line + ": ";
     }
-    return line == 0 ? source + ": " : source + ":" + line + ": ";
-  }
 }

@@ -13,37 +13,41 @@ import java.util.List;
 /** The extensions that need no plugin jar. */
 public final class BuiltinPlugin implements MorPlugin {
 
-  /** For the service loader. */
-  public BuiltinPlugin() {}
+    /** For the service loader. */
+    public BuiltinPlugin() {}
 
-  @Override
-  public List<Extension> extensions() {
-    return List.of(
-        new Extension(
-            ExtensionKind.TOKENIZER,
-            "byte",
-            ByteTokenizer.class,
-            ByteTokenizer.Config.class,
-            "the bytes of UTF-8 as ids, optionally an end of text"),
-        new Extension(
-            ExtensionKind.TOKENIZER,
-            "character",
-            CharacterTokenizer.class,
-            CharacterTokenizer.Config.class,
-            "one id for each character of a vocabulary, given or learned from the corpus"),
-        new Extension(
-            ExtensionKind.TOKENIZER,
-            "llama2c",
-            Llama2cTokenizer.class,
-            Llama2cTokenizer.Config.class,
-            "a tokenizer file of llama2.c, such as tok512.bin"),
-        new Extension(
-            ExtensionKind.METRIC_SINK, "jsonl", JsonLinesSink.class, JsonLinesSink.Config.class, "JSON lines in the run folder"),
-        new Extension(
-            ExtensionKind.METRIC_SINK,
-            "tensorboard",
-            TensorBoardSink.class,
-            TensorBoardSink.Config.class,
-            "TensorBoard event files in the run folder"));
-  }
+    @Override
+    public List<Extension> extensions() {
+        return List.of(
+                new Extension(
+                        ExtensionKind.TOKENIZER,
+                        "byte",
+                        ByteTokenizer.class,
+                        ByteTokenizer.Config.class,
+                        "the bytes of UTF-8 as ids, optionally an end of text"),
+                new Extension(
+                        ExtensionKind.TOKENIZER,
+                        "character",
+                        CharacterTokenizer.class,
+                        CharacterTokenizer.Config.class,
+                        "one id for each character of a vocabulary, given or learned from the corpus"),
+                new Extension(
+                        ExtensionKind.TOKENIZER,
+                        "llama2c",
+                        Llama2cTokenizer.class,
+                        Llama2cTokenizer.Config.class,
+                        "a tokenizer file of llama2.c, such as tok512.bin"),
+                new Extension(
+                        ExtensionKind.METRIC_SINK,
+                        "jsonl",
+                        JsonLinesSink.class,
+                        JsonLinesSink.Config.class,
+                        "JSON lines in the run folder"),
+                new Extension(
+                        ExtensionKind.METRIC_SINK,
+                        "tensorboard",
+                        TensorBoardSink.class,
+                        TensorBoardSink.Config.class,
+                        "TensorBoard event files in the run folder"));
+    }
 }

@@ -19,28 +19,41 @@ import java.util.List;
  * @param shards where tokenised text is kept
  */
 public record DataConfig(
-    @Help("files, folders, patterns and archive entries (corpus.jar!/**/*.java) to train on") @DefaultValue("[]") List<String> paths,
-    @Help("the same to validate on; empty: a part of paths") @DefaultValue("[]") List<String> validationPaths,
-    @Help("part kept for validation if there are no paths for it") @DefaultValue("0.05") @Range(min = 0, max = 0.9) double validationFraction,
-    @Help("what the fraction is of: characters (the same text for every tokenizer) or tokens") @DefaultValue("characters")
+        @Help("files, folders, patterns and archive entries (corpus.jar!/**/*.java) to train on") @DefaultValue("[]")
+        List<String> paths,
+
+        @Help("the same to validate on; empty: a part of paths") @DefaultValue("[]")
+        List<String> validationPaths,
+
+        @Help("part kept for validation if there are no paths for it") @DefaultValue("0.05") @Range(min = 0, max = 0.9)
+        double validationFraction,
+
+        @Help("what the fraction is of: characters (the same text for every tokenizer) or tokens")
+        @DefaultValue("characters")
         ValidationUnit validationUnit,
-    @Help("field of a JSON line that holds the text") @DefaultValue("text") String jsonField,
-    @Help("order of training rows: random offsets, or sequential") @DefaultValue("random") Sampling sampling,
-    @Help("folder in which tokenised text is kept") @DefaultValue("runs/shards") Path shards) {
 
-  /** Of what the validation part is a fraction. In configs in kebab case. */
-  public enum ValidationUnit {
-    /** Of the text: the same for every tokenizer, so that bits per byte compare. */
-    CHARACTERS,
-    /** Of the tokens. */
-    TOKENS
-  }
+        @Help("field of a JSON line that holds the text") @DefaultValue("text")
+        String jsonField,
 
-  /** In which order training rows are taken. In configs in kebab case. */
-  public enum Sampling {
-    /** At random offsets, drawn from the seed. */
-    RANDOM,
-    /** One after the other without overlap, from the start again at the end (spec 5.2). */
-    SEQUENTIAL
-  }
+        @Help("order of training rows: random offsets, or sequential") @DefaultValue("random")
+        Sampling sampling,
+
+        @Help("folder in which tokenised text is kept") @DefaultValue("runs/shards")
+        Path shards) {
+
+    /** Of what the validation part is a fraction. In configs in kebab case. */
+    public enum ValidationUnit {
+        /** Of the text: the same for every tokenizer, so that bits per byte compare. */
+        CHARACTERS,
+        /** Of the tokens. */
+        TOKENS
+    }
+
+    /** In which order training rows are taken. In configs in kebab case. */
+    public enum Sampling {
+        /** At random offsets, drawn from the seed. */
+        RANDOM,
+        /** One after the other without overlap, from the start again at the end (spec 5.2). */
+        SEQUENTIAL
+    }
 }

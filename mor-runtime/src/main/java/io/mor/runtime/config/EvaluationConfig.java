@@ -11,5 +11,8 @@ import io.mor.api.plugin.Range;
  * @param batches micro-batches of validation text in each; 0: all there is
  */
 public record EvaluationConfig(
-    @Help("steps between evaluations; 0: only at the end") @DefaultValue("200") @Range(min = 0) int every,
-    @Help("micro-batches per evaluation; 0: all validation text") @DefaultValue("20") @Range(min = 0) int batches) {}
+        @Help("steps between evaluations; 0: only at the end") @DefaultValue("200") @Range(min = 0)
+        int every,
+
+        @Help("micro-batches per evaluation; 0: all validation text") @DefaultValue("20") @Range(min = 0)
+        int batches) {}

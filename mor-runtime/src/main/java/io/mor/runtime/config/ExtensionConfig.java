@@ -12,15 +12,16 @@ import java.util.Map;
  * @param type the extension's id
  * @param options the keys of its config record, as texts, numbers, booleans, lists and maps
  */
-public record ExtensionConfig(@Help("id of the extension") String type, @OtherKeys Map<String, Object> options) {
+public record ExtensionConfig(
+        @Help("id of the extension") String type, @OtherKeys Map<String, Object> options) {
 
-  /** Copies the options, in their order. */
-  public ExtensionConfig {
-    options = Collections.unmodifiableMap(new LinkedHashMap<>(options));
-  }
+    /** Copies the options, in their order. */
+    public ExtensionConfig {
+        options = Collections.unmodifiableMap(new LinkedHashMap<>(options));
+    }
 
-  /** An extension with its defaults. */
-  public static ExtensionConfig of(String type) {
-    return new ExtensionConfig(type, Map.of());
-  }
+    /** An extension with its defaults. */
+    public static ExtensionConfig of(String type) {
+        return new ExtensionConfig(type, Map.of());
+    }
 }

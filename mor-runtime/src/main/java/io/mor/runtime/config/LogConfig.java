@@ -9,4 +9,6 @@ import io.mor.api.plugin.Range;
  *
  * @param every optimizer steps between two reports to the metric sinks
  */
-public record LogConfig(@Help("steps between two reports") @DefaultValue("10") @Range(min = 1) int every) {}
+public record LogConfig(
+        @Help("steps between two reports") @DefaultValue("10") @Range(min = 1)
+        int every) {}

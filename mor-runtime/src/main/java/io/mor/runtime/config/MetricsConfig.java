@@ -9,4 +9,6 @@ import java.util.List;
  *
  * @param sinks where figures go
  */
-public record MetricsConfig(@Help("where figures go") @DefaultValue("[jsonl, tensorboard]") List<ExtensionConfig> sinks) {}
+public record MetricsConfig(
+        @Help("where figures go") @DefaultValue("[jsonl, tensorboard]")
+        List<ExtensionConfig> sinks) {}

@@ -17,38 +17,41 @@ import java.util.List;
  */
 public final class ModelPresets {
 
-  private static final List<String> NAMES = List.of("smollm-135m", "smollm-360m", "smollm-730m", "smollm-1.7b", "tiny", "micro");
+    private static final List<String> NAMES =
+            List.of("smollm-135m", "smollm-360m", "smollm-730m", "smollm-1.7b", "tiny", "micro");
 
-  private ModelPresets() {}
+    private ModelPresets() {}
 
-  /** Their names. */
-  public static List<String> names() {
-    return NAMES;
-  }
-
-  /** The tree with the preset's keys under those of its model section, and without the preset's name. */
-  static ConfigNode.Mapping apply(ConfigNode.Mapping tree, Problems problems) {
-    if (!(tree.get("model").orElse(null) instanceof ConfigNode.Mapping model) || !(model.get("preset").orElse(null) instanceof ConfigNode.Scalar preset)) {
-      return tree;
+    /** Their names. */
+    public static List<String> names() {
+        return NAMES;
     }
-    ConfigNode.Mapping given = model.without("preset");
-    if (!NAMES.contains(preset.text())) {
-      problems.add(
-          preset.origin(),
-          "no model preset '" + preset.text() + "'" + Names.didYouMean(preset.text(), NAMES) + "; there are " + String.join(", ", NAMES));
-      return tree.with("model", given);
-    }
-    return tree.with("model", given.over(read(preset.text())));
-  }
 
-  private static ConfigNode.Mapping read(String name) {
-    try (InputStream resource = ModelPresets.class.getResourceAsStream("models/" + name + ".yaml")) {
-      if (resource == null) {
-        throw new MorException("model preset " + name + " is not in this build");
-      }
-      return Yaml.readMapping(new String(resource.readAllBytes(), StandardCharsets.UTF_8), "preset " + name);
-    } catch (IOException e) {
-      throw new MorException("model preset " + name + " cannot be read: " + e.getMessage(), e);
+    /** The tree with the preset's keys under those of its model section, and without the preset's name. */
+    static ConfigNode.Mapping apply(ConfigNode.Mapping tree, Problems problems) {
+        if (!(tree.get("model").orElse(null) instanceof ConfigNode.Mapping model)
+                || !(model.get("preset").orElse(null) instanceof ConfigNode.Scalar preset)) {
+            return tree;
+        }
+        ConfigNode.Mapping given = model.without("preset");
+        if (!NAMES.contains(preset.text())) {
+            problems.add(
+                    preset.origin(),
+                    "no model preset '" + preset.text() + "'" + Names.didYouMean(preset.text(), NAMES) + "; there are "
+                            + String.join(", ", NAMES));
+            return tree.with("model", given);
+        }
+        return tree.with("model", given.over(read(preset.text())));
     }
-  }
+
+    private static ConfigNode.Mapping read(String name) {
+        try (InputStream resource = ModelPresets.class.getResourceAsStream("models/" + name + ".yaml")) {
+            if (resource == null) {
+                throw new MorException("model preset " + name + " is not in this build");
+            }
+            return Yaml.readMapping(new String(resource.readAllBytes(), StandardCharsets.UTF_8), "preset " + name);
+        } catch (IOException e) {
+            throw new MorException("model preset " + name + " cannot be read: " + e.getMessage(), e);
+        }
+    }
 }

@@ -13,6 +13,8 @@ import java.util.Optional;
  * @param block the kind of layers
  */
 public record ModelSection(
-    @Help("a named shape; keys given here win over it") Optional<String> preset,
-    @Inline ModelConfig shape,
-    @Help("the layers that are applied again and again") @DefaultValue("llama") ExtensionConfig block) {}
+        @Help("a named shape; keys given here win over it") Optional<String> preset,
+        @Inline ModelConfig shape,
+
+        @Help("the layers that are applied again and again") @DefaultValue("llama")
+        ExtensionConfig block) {}

@@ -22,16 +22,37 @@ import io.mor.api.plugin.Range;
  * @param log how often to report
  */
 public record TrainingConfig(
-    @Help("optimizer steps") @DefaultValue("1000") @Range(min = 1) int steps,
-    @Help("sequences per micro-batch") @DefaultValue("8") @Range(min = 1) int batch,
-    @Help("micro-batches per optimizer step") @DefaultValue("1") @Range(min = 1) int accumulation,
-    @Help("learning rate at the peak of the schedule") @DefaultValue("0.003") @Range(min = 0) double learningRate,
-    @Help("how the learning rate moves") ScheduleConfig schedule,
-    @Help("AdamW: decay of the first moment") @DefaultValue("0.9") @Range(min = 0, max = 0.9999999) double beta1,
-    @Help("AdamW: decay of the second moment") @DefaultValue("0.95") @Range(min = 0, max = 0.9999999) double beta2,
-    @Help("AdamW: added to the root of the second moment") @DefaultValue("1e-8") @Range(min = 0, exclusiveMin = true) double epsilon,
-    @Help("decay of weights, norms excepted") @DefaultValue("0.1") @Range(min = 0) double weightDecay,
-    @Help("largest gradient norm; 0: no clipping") @DefaultValue("1.0") @Range(min = 0) double clipNorm,
-    @Help("evaluation during training") EvaluationConfig evaluation,
-    @Help("checkpoints") CheckpointConfig checkpoint,
-    @Help("reports to the metric sinks") LogConfig log) {}
+        @Help("optimizer steps") @DefaultValue("1000") @Range(min = 1)
+        int steps,
+
+        @Help("sequences per micro-batch") @DefaultValue("8") @Range(min = 1)
+        int batch,
+
+        @Help("micro-batches per optimizer step") @DefaultValue("1") @Range(min = 1)
+        int accumulation,
+
+        @Help("learning rate at the peak of the schedule") @DefaultValue("0.003") @Range(min = 0)
+        double learningRate,
+
+        @Help("how the learning rate moves") ScheduleConfig schedule,
+
+        @Help("AdamW: decay of the first moment") @DefaultValue("0.9") @Range(min = 0, max = 0.9999999)
+        double beta1,
+
+        @Help("AdamW: decay of the second moment") @DefaultValue("0.95") @Range(min = 0, max = 0.9999999)
+        double beta2,
+
+        @Help("AdamW: added to the root of the second moment")
+        @DefaultValue("1e-8")
+        @Range(min = 0, exclusiveMin = true)
+        double epsilon,
+
+        @Help("decay of weights, norms excepted") @DefaultValue("0.1") @Range(min = 0)
+        double weightDecay,
+
+        @Help("largest gradient norm; 0: no clipping") @DefaultValue("1.0") @Range(min = 0)
+        double clipNorm,
+
+        @Help("evaluation during training") EvaluationConfig evaluation,
+        @Help("checkpoints") CheckpointConfig checkpoint,
+        @Help("reports to the metric sinks") LogConfig log) {}

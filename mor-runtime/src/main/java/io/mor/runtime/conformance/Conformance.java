@@ -32,281 +32,315 @@ import java.util.Optional;
  */
 public final class Conformance {
 
-  /** Makes a model's parts from extension ids and options. */
-  @FunctionalInterface
-  public interface PartsFactory {
-    /**
-     * The parts.
-     *
-     * @param router id and options of the router; empty for none
-     * @param selector id of the selector; empty for none
-     */
-    ModelParts parts(String kvCache, Optional<Map.Entry<String, Map<String, Object>>> router, Optional<String> selector);
-  }
-
-  private final Backend backend;
-  private final PartsFactory factory;
-
-  /** A run on a backend. */
-  public Conformance(Backend backend, PartsFactory factory) {
-    this.backend = backend;
-    this.factory = factory;
-  }
-
-  /** Compares one case. */
-  public ConformanceResult run(GoldenCase golden) {
-    GoldenConfig config = golden.config();
-    MorModel model =
-        new MorModel(
-            config.model(),
-            factory.parts(config.kvCache(), config.router().map(router -> Map.entry(router.id(), router.options())), config.selector()));
-    try (MemoryPool pool = new MemoryPool(backend);
-        Weights weights = new Weights(backend, model.statefulParts())) {
-      Run run = new Run(golden, model, weights, pool);
-      run.loadWeights();
-      run.training();
-      run.evaluation();
-      run.causal();
-      return new ConformanceResult(golden.name(), run.worst, run.failures);
-    }
-  }
-
-  private final class Run {
-    private final GoldenCase golden;
-    private final MorModel model;
-    private final Weights weights;
-    private final MemoryPool pool;
-    private final Tolerances tolerances;
-    private final List<Integer> lengths;
-    private final int sequenceLength;
-    private final Map<String, Double> worst = new LinkedHashMap<>();
-    private final List<String> failures = new ArrayList<>();
-
-    Run(GoldenCase golden, MorModel model, Weights weights, MemoryPool pool) {
-      this.golden = golden;
-      this.model = model;
-      this.weights = weights;
-      this.pool = pool;
-      this.tolerances = Tolerances.of(backend.precision(), golden.config().unboundedGate());
-      this.sequenceLength = golden.config().sequenceLength();
-      this.lengths = Collections.nCopies(golden.config().batch(), sequenceLength);
+    /** Makes a model's parts from extension ids and options. */
+    @FunctionalInterface
+    public interface PartsFactory {
+        /**
+         * The parts.
+         *
+         * @param router id and options of the router; empty for none
+         * @param selector id of the selector; empty for none
+         */
+        ModelParts parts(
+                String kvCache, Optional<Map.Entry<String, Map<String, Object>>> router, Optional<String> selector);
     }
 
-    void loadWeights() {
-      if (!golden.layerMap().equals(model.plan().map())) {
-        failures.add("layer map is " + model.plan().map() + ", expected " + golden.layerMap());
-      }
-      for (Parameter parameter : weights.parameters()) {
-        backend.write(weights.value(parameter), required("weight/" + parameter.name(), parameter.rows() * parameter.columns()));
-      }
-      for (StateBuffer buffer : weights.buffers()) {
-        golden.tensor("weight/" + buffer.name()).ifPresent(values -> backend.write(weights.value(buffer), values));
-      }
+    private final Backend backend;
+    private final PartsFactory factory;
+
+    /** A run on a backend. */
+    public Conformance(Backend backend, PartsFactory factory) {
+        this.backend = backend;
+        this.factory = factory;
     }
 
-    private double[] required(String name, int size) {
-      double[] values = golden.tensor(name).orElseThrow(() -> new GoldenCaseException(golden.name() + ": tensor " + name + " is missing"));
-      if (values.length != size) {
-        throw new GoldenCaseException(golden.name() + ": tensor " + name + " has " + values.length + " values, expected " + size);
-      }
-      return values;
+    /** Compares one case. */
+    public ConformanceResult run(GoldenCase golden) {
+        GoldenConfig config = golden.config();
+        MorModel model = new MorModel(
+                config.model(),
+                factory.parts(
+                        config.kvCache(),
+                        config.router().map(router -> Map.entry(router.id(), router.options())),
+                        config.selector()));
+        try (MemoryPool pool = new MemoryPool(backend);
+                Weights weights = new Weights(backend, model.statefulParts())) {
+            Run run = new Run(golden, model, weights, pool);
+            run.loadWeights();
+            run.training();
+            run.evaluation();
+            run.causal();
+            return new ConformanceResult(golden.name(), run.worst, run.failures);
+        }
     }
 
-    /** Losses and gradients as training takes them. */
-    void training() {
-      weights.enableGradients();
-      try (Region region = pool.region()) {
-        ModelCall call = model.call(region, Phase.TRAINING, weights, CallProgress.none(0));
-        TokenBatch batch = TokenBatches.ofSequences(region, lengths);
-        Tensor rows = model.rows(call, batch, region.ints(golden.inputs()), model.stepStorage());
-        Tensor crossEntropy =
-            call.tape().meanHeadCrossEntropy(rows, weights.value(model.head()), region.ints(golden.targets()), 1);
-        Optional<Tensor> weighted = call.weightedLosses();
-        Tensor total = weighted.isPresent() ? call.ops().add(crossEntropy, weighted.get()) : crossEntropy;
-        call.tape().backward(total, 1);
-        compareScalar("loss", "cross_entropy", read(crossEntropy), golden.scalar("cross_entropy"));
-        compareScalar("loss", "total_loss", read(total), golden.scalar("total_loss"));
-        Map<String, List<Tensor>> losses = call.losses();
-        golden
-            .auxiliary()
-            .forEach(
-                (name, expected) -> {
-                  List<Tensor> terms = losses.get(name);
-                  if (terms == null) {
-                    failures.add("loss " + name + " was not reported");
-                  } else {
-                    compareScalar("auxiliary", name, terms.stream().mapToDouble(this::read).sum(), expected);
-                  }
+    private final class Run {
+        private final GoldenCase golden;
+        private final MorModel model;
+        private final Weights weights;
+        private final MemoryPool pool;
+        private final Tolerances tolerances;
+        private final List<Integer> lengths;
+        private final int sequenceLength;
+        private final Map<String, Double> worst = new LinkedHashMap<>();
+        private final List<String> failures = new ArrayList<>();
+
+        Run(GoldenCase golden, MorModel model, Weights weights, MemoryPool pool) {
+            this.golden = golden;
+            this.model = model;
+            this.weights = weights;
+            this.pool = pool;
+            this.tolerances = Tolerances.of(backend.precision(), golden.config().unboundedGate());
+            this.sequenceLength = golden.config().sequenceLength();
+            this.lengths = Collections.nCopies(golden.config().batch(), sequenceLength);
+        }
+
+        void loadWeights() {
+            if (!golden.layerMap().equals(model.plan().map())) {
+                failures.add("layer map is " + model.plan().map() + ", expected " + golden.layerMap());
+            }
+            for (Parameter parameter : weights.parameters()) {
+                backend.write(
+                        weights.value(parameter),
+                        required("weight/" + parameter.name(), parameter.rows() * parameter.columns()));
+            }
+            for (StateBuffer buffer : weights.buffers()) {
+                golden.tensor("weight/" + buffer.name())
+                        .ifPresent(values -> backend.write(weights.value(buffer), values));
+            }
+        }
+
+        private double[] required(String name, int size) {
+            double[] values = golden.tensor(name)
+                    .orElseThrow(() -> new GoldenCaseException(golden.name() + ": tensor " + name + " is missing"));
+            if (values.length != size) {
+                throw new GoldenCaseException(
+                        golden.name() + ": tensor " + name + " has " + values.length + " values, expected " + size);
+            }
+            return values;
+        }
+
+        /** Losses and gradients as training takes them. */
+        void training() {
+            weights.enableGradients();
+            try (Region region = pool.region()) {
+                ModelCall call = model.call(region, Phase.TRAINING, weights, CallProgress.none(0));
+                TokenBatch batch = TokenBatches.ofSequences(region, lengths);
+                Tensor rows = model.rows(call, batch, region.ints(golden.inputs()), model.stepStorage());
+                Tensor crossEntropy = call.tape()
+                        .meanHeadCrossEntropy(rows, weights.value(model.head()), region.ints(golden.targets()), 1);
+                Optional<Tensor> weighted = call.weightedLosses();
+                Tensor total = weighted.isPresent() ? call.ops().add(crossEntropy, weighted.get()) : crossEntropy;
+                call.tape().backward(total, 1);
+                compareScalar("loss", "cross_entropy", read(crossEntropy), golden.scalar("cross_entropy"));
+                compareScalar("loss", "total_loss", read(total), golden.scalar("total_loss"));
+                Map<String, List<Tensor>> losses = call.losses();
+                golden.auxiliary().forEach((name, expected) -> {
+                    List<Tensor> terms = losses.get(name);
+                    if (terms == null) {
+                        failures.add("loss " + name + " was not reported");
+                    } else {
+                        compareScalar(
+                                "auxiliary",
+                                name,
+                                terms.stream().mapToDouble(this::read).sum(),
+                                expected);
+                    }
                 });
-      }
-      for (Parameter parameter : weights.parameters()) {
-        golden
-            .tensor("grad/" + parameter.name())
-            .ifPresentOrElse(
-                expected -> compare("gradient", parameter.name(), backend.readDoubles(weights.gradient(parameter)), expected, tolerances.gradients()),
-                () -> failures.add("gradient of " + parameter.name() + " is not in the case"));
-      }
-    }
-
-    /** Logits and selections of the full-sequence rule. */
-    void evaluation() {
-      List<List<List<Integer>>> selected = new ArrayList<>();
-      double[] logits = wholeSequences(Phase.FULL_SEQUENCE_EVALUATION, model.stepStorage(), selected);
-      compare("logits", "logits", logits, golden.tensor("logits").orElseThrow(), tolerances.logits());
-      golden.selected().ifPresent(expected -> expect("selected", selected, expected));
-      golden.depths("depth").ifPresent(expected -> expect("depth", depths(selected), expected));
-    }
-
-    void causal() {
-      boolean separate = golden.tensor("logits_causal").isPresent();
-      double[] expected = golden.tensor(separate ? "logits_causal" : "logits").orElseThrow();
-      List<List<List<Integer>>> selected = new ArrayList<>();
-      compare("causal", "causal logits, no cache", wholeSequences(Phase.CAUSAL, model.stepStorage(), selected), expected, tolerances.logits());
-      golden.depths("causal_depth").ifPresent(depth -> expect("causal_depth", depths(selected), depth));
-
-      double[] prefill;
-      try (PagedKvStorage storage = storage()) {
-        prefill = prefill(storage);
-        compare("prefill", "prefill through the cache", prefill, expected, tolerances.logits());
-      }
-      try (PagedKvStorage storage = storage()) {
-        double[] decoded = tokenByToken(storage);
-        compare("decode", "token by token", decoded, expected, tolerances.logits());
-        if (!Arrays.equals(prefill, decoded)) {
-          worst.merge("prefill-decode", difference(prefill, decoded), Math::max);
-          if (backend.rowIndependent()) {
-            failures.add("prefill and token-by-token decoding differ in their bits");
-          }
+            }
+            for (Parameter parameter : weights.parameters()) {
+                golden.tensor("grad/" + parameter.name())
+                        .ifPresentOrElse(
+                                expected -> compare(
+                                        "gradient",
+                                        parameter.name(),
+                                        backend.readDoubles(weights.gradient(parameter)),
+                                        expected,
+                                        tolerances.gradients()),
+                                () -> failures.add("gradient of " + parameter.name() + " is not in the case"));
+            }
         }
-      }
-      if (model.sharedStage() >= 0) {
-        try (PagedKvStorage storage = storage()) {
-          double[] mixed = new MixedRecursionDecoding(model, weights, pool, storage).logits(golden.inputs(), lengths);
-          compare("mixed", "decoding in batches of mixed recursions", mixed, expected, tolerances.logits());
+
+        /** Logits and selections of the full-sequence rule. */
+        void evaluation() {
+            List<List<List<Integer>>> selected = new ArrayList<>();
+            double[] logits = wholeSequences(Phase.FULL_SEQUENCE_EVALUATION, model.stepStorage(), selected);
+            compare("logits", "logits", logits, golden.tensor("logits").orElseThrow(), tolerances.logits());
+            golden.selected().ifPresent(expected -> expect("selected", selected, expected));
+            golden.depths("depth").ifPresent(expected -> expect("depth", depths(selected), expected));
         }
-      }
-    }
 
-    private PagedKvStorage storage() {
-      PagedKvStorage storage = new PagedKvStorage(backend, model, lengths.size(), sequenceLength);
-      for (int i = 0; i < lengths.size(); i++) {
-        storage.open();
-      }
-      return storage;
-    }
+        void causal() {
+            boolean separate = golden.tensor("logits_causal").isPresent();
+            double[] expected =
+                    golden.tensor(separate ? "logits_causal" : "logits").orElseThrow();
+            List<List<List<Integer>>> selected = new ArrayList<>();
+            compare(
+                    "causal",
+                    "causal logits, no cache",
+                    wholeSequences(Phase.CAUSAL, model.stepStorage(), selected),
+                    expected,
+                    tolerances.logits());
+            golden.depths("causal_depth").ifPresent(depth -> expect("causal_depth", depths(selected), depth));
 
-    private double[] prefill(PagedKvStorage storage) {
-      for (int slot = 0; slot < lengths.size(); slot++) {
-        storage.reserve(slot, sequenceLength);
-      }
-      double[] logits = wholeSequences(Phase.CAUSAL, storage, new ArrayList<>());
-      storage.synchronize();
-      return logits;
-    }
-
-    private double[] tokenByToken(PagedKvStorage storage) {
-      int vocabulary = model.shape().vocabulary();
-      double[] logits = new double[lengths.size() * sequenceLength * vocabulary];
-      int[] inputs = golden.inputs();
-      for (int position = 0; position < sequenceLength; position++) {
-        List<TokenRow> rows = new ArrayList<>();
-        int[] ids = new int[lengths.size()];
-        for (int slot = 0; slot < lengths.size(); slot++) {
-          storage.reserve(slot, 1);
-          rows.add(new TokenRow(slot, position, 1));
-          ids[slot] = inputs[slot * sequenceLength + position];
+            double[] prefill;
+            try (PagedKvStorage storage = storage()) {
+                prefill = prefill(storage);
+                compare("prefill", "prefill through the cache", prefill, expected, tolerances.logits());
+            }
+            try (PagedKvStorage storage = storage()) {
+                double[] decoded = tokenByToken(storage);
+                compare("decode", "token by token", decoded, expected, tolerances.logits());
+                if (!Arrays.equals(prefill, decoded)) {
+                    worst.merge("prefill-decode", difference(prefill, decoded), Math::max);
+                    if (backend.rowIndependent()) {
+                        failures.add("prefill and token-by-token decoding differ in their bits");
+                    }
+                }
+            }
+            if (model.sharedStage() >= 0) {
+                try (PagedKvStorage storage = storage()) {
+                    double[] mixed =
+                            new MixedRecursionDecoding(model, weights, pool, storage).logits(golden.inputs(), lengths);
+                    compare("mixed", "decoding in batches of mixed recursions", mixed, expected, tolerances.logits());
+                }
+            }
         }
-        try (Region region = pool.region()) {
-          ModelCall call = model.call(region, Phase.CAUSAL, weights, CallProgress.none(0));
-          TokenBatch batch = TokenBatches.of(region, rows, lengths);
-          double[] step = backend.readDoubles(model.logits(call, model.rows(call, batch, region.ints(ids), storage)));
-          for (int slot = 0; slot < lengths.size(); slot++) {
-            System.arraycopy(step, slot * vocabulary, logits, (slot * sequenceLength + position) * vocabulary, vocabulary);
-          }
+
+        private PagedKvStorage storage() {
+            PagedKvStorage storage = new PagedKvStorage(backend, model, lengths.size(), sequenceLength);
+            for (int i = 0; i < lengths.size(); i++) {
+                storage.open();
+            }
+            return storage;
         }
-        storage.synchronize();
-      }
-      return logits;
-    }
 
-    private double[] wholeSequences(Phase phase, KvStorage storage, List<List<List<Integer>>> selected) {
-      try (Region region = pool.region()) {
-        ModelCall call = model.call(region, phase, weights, CallProgress.none(0));
-        TokenBatch batch = TokenBatches.ofSequences(region, lengths);
-        List<TokenBatch> visits = new ArrayList<>();
-        Tensor rows =
-            model.rows(call, batch, region.ints(golden.inputs()), storage, Optional.empty(), (recursion, active) -> visits.add(active));
-        double[] logits = backend.readDoubles(model.logits(call, rows));
-        visits.forEach(visit -> selected.add(positions(visit)));
-        return logits;
-      }
-    }
-
-    /** The original positions of a visit's rows, per sequence. */
-    private List<List<Integer>> positions(TokenBatch visit) {
-      int count = visit.extent().count().map(counter -> backend.readInts(counter)[0]).orElse(visit.rows());
-      int[] sequence = backend.readInts(visit.sequence());
-      int[] position = backend.readInts(visit.position());
-      List<List<Integer>> positions = new ArrayList<>();
-      for (int i = 0; i < lengths.size(); i++) {
-        positions.add(new ArrayList<>());
-      }
-      for (int i = 0; i < count; i++) {
-        positions.get(sequence[i]).add(position[i]);
-      }
-      return positions;
-    }
-
-    private List<List<Integer>> depths(List<List<List<Integer>>> selected) {
-      List<List<Integer>> depths = new ArrayList<>();
-      for (int sequence = 0; sequence < lengths.size(); sequence++) {
-        int[] depth = new int[sequenceLength];
-        for (List<List<Integer>> recursion : selected) {
-          recursion.get(sequence).forEach(position -> depth[position]++);
+        private double[] prefill(PagedKvStorage storage) {
+            for (int slot = 0; slot < lengths.size(); slot++) {
+                storage.reserve(slot, sequenceLength);
+            }
+            double[] logits = wholeSequences(Phase.CAUSAL, storage, new ArrayList<>());
+            storage.synchronize();
+            return logits;
         }
-        depths.add(Arrays.stream(depth).boxed().toList());
-      }
-      return depths;
-    }
 
-    private double read(Tensor scalar) {
-      return backend.readDoubles(scalar)[0];
-    }
-
-    private void expect(String what, Object actual, Object expected) {
-      worst.put(what, actual.equals(expected) ? 0.0 : 1.0);
-      if (!actual.equals(expected)) {
-        failures.add(what + " is " + actual + ", expected " + expected);
-      }
-    }
-
-    private void compareScalar(String kind, String name, double actual, double expected) {
-      compare(kind, name, new double[] {actual}, new double[] {expected}, tolerances.losses());
-    }
-
-    private void compare(String kind, String name, double[] actual, double[] expected, double tolerance) {
-      double difference = difference(actual, expected);
-      worst.merge(kind, difference, Math::max);
-      if (!(difference <= tolerance)) { // also when it is NaN
-        failures.add(name + " differs by " + difference + " of its largest magnitude, more than " + tolerance);
-      }
-    }
-
-    private double difference(double[] actual, double[] expected) {
-      if (actual.length != expected.length) {
-        return Double.POSITIVE_INFINITY;
-      }
-      double largest = 0;
-      double most = 0;
-      for (int i = 0; i < expected.length; i++) {
-        largest = Math.max(largest, Math.abs(expected[i]));
-        double difference = Math.abs(actual[i] - expected[i]);
-        if (Double.isNaN(difference)) {
-          return Double.NaN;
+        private double[] tokenByToken(PagedKvStorage storage) {
+            int vocabulary = model.shape().vocabulary();
+            double[] logits = new double[lengths.size() * sequenceLength * vocabulary];
+            int[] inputs = golden.inputs();
+            for (int position = 0; position < sequenceLength; position++) {
+                List<TokenRow> rows = new ArrayList<>();
+                int[] ids = new int[lengths.size()];
+                for (int slot = 0; slot < lengths.size(); slot++) {
+                    storage.reserve(slot, 1);
+                    rows.add(new TokenRow(slot, position, 1));
+                    ids[slot] = inputs[slot * sequenceLength + position];
+                }
+                try (Region region = pool.region()) {
+                    ModelCall call = model.call(region, Phase.CAUSAL, weights, CallProgress.none(0));
+                    TokenBatch batch = TokenBatches.of(region, rows, lengths);
+                    double[] step =
+                            backend.readDoubles(model.logits(call, model.rows(call, batch, region.ints(ids), storage)));
+                    for (int slot = 0; slot < lengths.size(); slot++) {
+                        System.arraycopy(
+                                step,
+                                slot * vocabulary,
+                                logits,
+                                (slot * sequenceLength + position) * vocabulary,
+                                vocabulary);
+                    }
+                }
+                storage.synchronize();
+            }
+            return logits;
         }
-        most = Math.max(most, difference);
-      }
-      return largest == 0 ? most : most / largest;
+
+        private double[] wholeSequences(Phase phase, KvStorage storage, List<List<List<Integer>>> selected) {
+            try (Region region = pool.region()) {
+                ModelCall call = model.call(region, phase, weights, CallProgress.none(0));
+                TokenBatch batch = TokenBatches.ofSequences(region, lengths);
+                List<TokenBatch> visits = new ArrayList<>();
+                Tensor rows = model.rows(
+                        call,
+                        batch,
+                        region.ints(golden.inputs()),
+                        storage,
+                        Optional.empty(),
+                        (recursion, active) -> visits.add(active));
+                double[] logits = backend.readDoubles(model.logits(call, rows));
+                visits.forEach(visit -> selected.add(positions(visit)));
+                return logits;
+            }
+        }
+
+        /** The original positions of a visit's rows, per sequence. */
+        private List<List<Integer>> positions(TokenBatch visit) {
+            int count = visit.extent()
+                    .count()
+                    .map(counter -> backend.readInts(counter)[0])
+                    .orElse(visit.rows());
+            int[] sequence = backend.readInts(visit.sequence());
+            int[] position = backend.readInts(visit.position());
+            List<List<Integer>> positions = new ArrayList<>();
+            for (int i = 0; i < lengths.size(); i++) {
+                positions.add(new ArrayList<>());
+            }
+            for (int i = 0; i < count; i++) {
+                positions.get(sequence[i]).add(position[i]);
+            }
+            return positions;
+        }
+
+        private List<List<Integer>> depths(List<List<List<Integer>>> selected) {
+            List<List<Integer>> depths = new ArrayList<>();
+            for (int sequence = 0; sequence < lengths.size(); sequence++) {
+                int[] depth = new int[sequenceLength];
+                for (List<List<Integer>> recursion : selected) {
+                    recursion.get(sequence).forEach(position -> depth[position]++);
+                }
+                depths.add(Arrays.stream(depth).boxed().toList());
+            }
+            return depths;
+        }
+
+        private double read(Tensor scalar) {
+            return backend.readDoubles(scalar)[0];
+        }
+
+        private void expect(String what, Object actual, Object expected) {
+            worst.put(what, actual.equals(expected) ? 0.0 : 1.0);
+            if (!actual.equals(expected)) {
+                failures.add(what + " is " + actual + ", expected " + expected);
+            }
+        }
+
+        private void compareScalar(String kind, String name, double actual, double expected) {
+            compare(kind, name, new double[] {actual}, new double[] {expected}, tolerances.losses());
+        }
+
+        private void compare(String kind, String name, double[] actual, double[] expected, double tolerance) {
+            double difference = difference(actual, expected);
+            worst.merge(kind, difference, Math::max);
+            if (!(difference <= tolerance)) { // also when it is NaN
+                failures.add(name + " differs by " + difference + " of its largest magnitude, more than " + tolerance);
+            }
+        }
+
+        private double difference(double[] actual, double[] expected) {
+            if (actual.length != expected.length) {
+                return Double.POSITIVE_INFINITY;
+            }
+            double largest = 0;
+            double most = 0;
+            for (int i = 0; i < expected.length; i++) {
+                largest = Math.max(largest, Math.abs(expected[i]));
+                double difference = Math.abs(actual[i] - expected[i]);
+                if (Double.isNaN(difference)) {
+                    return Double.NaN;
+                }
+                most = Math.max(most, difference);
+            }
+            return largest == 0 ? most : most / largest;
+        }
     }
-  }
 }

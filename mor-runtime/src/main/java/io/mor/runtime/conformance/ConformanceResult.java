@@ -14,14 +14,14 @@ import java.util.Map;
  */
 public record ConformanceResult(String name, Map<String, Double> worst, List<String> failures) {
 
-  /** Copies the collections. */
-  public ConformanceResult {
-    worst = Collections.unmodifiableMap(new LinkedHashMap<>(worst));
-    failures = List.copyOf(failures);
-  }
+    /** Copies the collections. */
+    public ConformanceResult {
+        worst = Collections.unmodifiableMap(new LinkedHashMap<>(worst));
+        failures = List.copyOf(failures);
+    }
 
-  /** Whether everything is within the tolerances. */
-  public boolean conforms() {
-    return failures.isEmpty();
-  }
+    /** Whether everything is within the tolerances. */
+    public boolean conforms() {
+        return failures.isEmpty();
+    }
 }

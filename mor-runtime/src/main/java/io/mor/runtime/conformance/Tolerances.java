@@ -11,11 +11,11 @@ import io.mor.api.backend.Precision;
  */
 record Tolerances(double logits, double losses, double gradients) {
 
-  static Tolerances of(Precision precision, boolean unboundedGate) {
-    return switch (precision) {
-      case FLOAT64 -> new Tolerances(1e-9, 1e-9, 1e-9);
-      case FLOAT32 -> new Tolerances(unboundedGate ? 3e-5 : 1e-5, 1e-6, 5e-5);
-      case BFLOAT16 -> new Tolerances(5e-2, 2e-2, 1e-1);
-    };
-  }
+    static Tolerances of(Precision precision, boolean unboundedGate) {
+        return switch (precision) {
+            case FLOAT64 -> new Tolerances(1e-9, 1e-9, 1e-9);
+            case FLOAT32 -> new Tolerances(unboundedGate ? 3e-5 : 1e-5, 1e-6, 5e-5);
+            case BFLOAT16 -> new Tolerances(5e-2, 2e-2, 1e-1);
+        };
+    }
 }

@@ -10,11 +10,11 @@ package io.mor.runtime.data;
  */
 public record Batch(int rows, int context, int[] inputs, int[] targets) {
 
-  /** Checks the lengths. */
-  public Batch {
-    if (inputs.length != rows * context || targets.length != rows * context) {
-      throw new IllegalArgumentException(
-          "a batch of " + rows + " x " + context + " needs as many inputs and targets, not " + inputs.length + " and " + targets.length);
+    /** Checks the lengths. */
+    public Batch {
+        if (inputs.length != rows * context || targets.length != rows * context) {
+            throw new IllegalArgumentException("a batch of " + rows + " x " + context
+                    + " needs as many inputs and targets, not " + inputs.length + " and " + targets.length);
+        }
     }
-  }
 }

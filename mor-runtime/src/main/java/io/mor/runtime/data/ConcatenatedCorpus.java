@@ -13,30 +13,28 @@ import java.util.stream.Stream;
  */
 public record ConcatenatedCorpus(List<Corpus> parts) implements Corpus {
 
-  /** Copies the list. */
-  public ConcatenatedCorpus {
-    parts = List.copyOf(parts);
-  }
-
-  @Override
-  public Stream<Document> documents() {
-    return parts.stream()
-        .flatMap(
-            part -> {
-              try {
-                return part.documents();
-              } catch (IOException e) {
-                throw new UncheckedIOException(e);
-              }
-            });
-  }
-
-  @Override
-  public String fingerprint() throws IOException {
-    Fingerprint fingerprint = new Fingerprint().add("concatenated");
-    for (Corpus part : parts) {
-      fingerprint.add(part.fingerprint());
+    /** Copies the list. */
+    public ConcatenatedCorpus {
+        parts = List.copyOf(parts);
     }
-    return fingerprint.hex();
-  }
+
+    @Override
+    public Stream<Document> documents() {
+        return parts.stream().flatMap(part -> {
+            try {
+                return part.documents();
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        });
+    }
+
+    @Override
+    public String fingerprint() throws IOException {
+        Fingerprint fingerprint = new Fingerprint().add("concatenated");
+        for (Corpus part : parts) {
+            fingerprint.add(part.fingerprint());
+        }
+        return fingerprint.hex();
+    }
 }

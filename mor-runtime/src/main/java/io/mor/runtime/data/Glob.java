@@ -13,32 +13,34 @@ import java.util.stream.Stream;
  */
 final class Glob {
 
-  private final String pattern;
-  private final List<PathMatcher> matchers;
+    private final String pattern;
+    private final List<PathMatcher> matchers;
 
-  Glob(String pattern) throws CorpusException {
-    this.pattern = pattern;
-    try {
-      this.matchers =
-          Stream.of(pattern, pattern.startsWith("**/") ? pattern.substring(3) : pattern)
-              .distinct()
-              .map(glob -> FileSystems.getDefault().getPathMatcher("glob:" + glob))
-              .toList();
-    } catch (PatternSyntaxException e) {
-      throw new CorpusException("'" + pattern + "' is not a glob: " + e.getDescription() + "; write it like **/*.java or {a,b}/*.txt", e);
+    Glob(String pattern) throws CorpusException {
+        this.pattern = pattern;
+        try {
+            this.matchers = Stream.of(pattern, pattern.startsWith("**/") ? pattern.substring(3) : pattern)
+                    .distinct()
+                    .map(glob -> FileSystems.getDefault().getPathMatcher("glob:" + glob))
+                    .toList();
+        } catch (PatternSyntaxException e) {
+            throw new CorpusException(
+                    "'" + pattern + "' is not a glob: " + e.getDescription()
+                            + "; write it like **/*.java or {a,b}/*.txt",
+                    e);
+        }
     }
-  }
 
-  boolean matches(Path relative) {
-    return matchers.stream().anyMatch(matcher -> matcher.matches(relative));
-  }
+    boolean matches(Path relative) {
+        return matchers.stream().anyMatch(matcher -> matcher.matches(relative));
+    }
 
-  static boolean isGlob(String text) {
-    return text.chars().anyMatch(c -> "*?[{".indexOf(c) >= 0);
-  }
+    static boolean isGlob(String text) {
+        return text.chars().anyMatch(c -> "*?[{".indexOf(c) >= 0);
+    }
 
-  @Override
-  public String toString() {
-    return pattern;
-  }
+    @Override
+    public String toString() {
+        return pattern;
+    }
 }

@@ -14,22 +14,22 @@ import java.util.Map;
  */
 public interface LearnableTokenizer extends Tokenizer {
 
-  /** Whether the config left the vocabulary to the corpus. */
-  boolean needsCorpus();
+    /** Whether the config left the vocabulary to the corpus. */
+    boolean needsCorpus();
 
-  /**
-   * Reads the whole corpus.
-   *
-   * @param corpus training and validation text
-   * @throws IOException if the corpus cannot be read or is empty
-   */
-  Learned learn(Corpus corpus) throws IOException;
+    /**
+     * Reads the whole corpus.
+     *
+     * @param corpus training and validation text
+     * @throws IOException if the corpus cannot be read or is empty
+     */
+    Learned learn(Corpus corpus) throws IOException;
 
-  /**
-   * What was learned.
-   *
-   * @param tokenizer with a vocabulary
-   * @param config the config keys (kebab-case) that make the same tokenizer again
-   */
-  record Learned(Tokenizer tokenizer, Map<String, String> config) {}
+    /**
+     * What was learned.
+     *
+     * @param tokenizer with a vocabulary
+     * @param config the config keys (kebab-case) that make the same tokenizer again
+     */
+    record Learned(Tokenizer tokenizer, Map<String, String> config) {}
 }

@@ -8,28 +8,29 @@ import io.mor.api.data.Tokenizer;
  */
 public final class TokenBytes {
 
-  private final int[] lengths;
+    private final int[] lengths;
 
-  /** The lengths of a tokenizer's ids, by decoding each of them on its own. */
-  public TokenBytes(Tokenizer tokenizer) {
-    lengths = new int[tokenizer.vocabularySize()];
-    for (int id = 0; id < lengths.length; id++) {
-      boolean isEnd = tokenizer.endOfText().isPresent() && tokenizer.endOfText().getAsInt() == id;
-      lengths[id] = isEnd ? 0 : tokenizer.decode(new int[] {id}).length;
+    /** The lengths of a tokenizer's ids, by decoding each of them on its own. */
+    public TokenBytes(Tokenizer tokenizer) {
+        lengths = new int[tokenizer.vocabularySize()];
+        for (int id = 0; id < lengths.length; id++) {
+            boolean isEnd =
+                    tokenizer.endOfText().isPresent() && tokenizer.endOfText().getAsInt() == id;
+            lengths[id] = isEnd ? 0 : tokenizer.decode(new int[] {id}).length;
+        }
     }
-  }
 
-  /** Bytes that an id stands for. */
-  public int of(int id) {
-    return lengths[id];
-  }
-
-  /** Bytes that ids stand for together. */
-  public long sum(int[] ids) {
-    long sum = 0;
-    for (int id : ids) {
-      sum += lengths[id];
+    /** Bytes that an id stands for. */
+    public int of(int id) {
+        return lengths[id];
     }
-    return sum;
-  }
+
+    /** Bytes that ids stand for together. */
+    public long sum(int[] ids) {
+        long sum = 0;
+        for (int id : ids) {
+            sum += lengths[id];
+        }
+        return sum;
+    }
 }

@@ -23,92 +23,93 @@ import java.util.function.UnaryOperator;
  */
 public final class Mor implements AutoCloseable {
 
-  private final PluginCatalog catalog;
+    private final PluginCatalog catalog;
 
-  private Mor(PluginCatalog catalog) {
-    this.catalog = catalog;
-  }
-
-  /** With the plugins on the module path or class path. */
-  public static Mor open() {
-    return open(List.of());
-  }
-
-  /** With the plugins on the module path or class path and those in folders. */
-  public static Mor open(List<Path> pluginFolders) {
-    return new Mor(PluginCatalog.discover(pluginFolders));
-  }
-
-  /** The plugins found. */
-  public PluginCatalog catalog() {
-    return catalog;
-  }
-
-  /**
-   * Prepares a new training run.
-   *
-   * @throws io.mor.runtime.UsageException if the config or the data is wrong, or the run exists
-   */
-  public TrainingRun train(ExperimentConfig config, RunListener listener) {
-    return TrainingRun.begin(catalog, config, listener);
-  }
-
-  /**
-   * Prepares a training run to go on where its last whole checkpoint stands.
-   *
-   * @param run its folder
-   * @param change changes to its config, for example more steps; may return its argument
-   */
-  public TrainingRun resume(Path run, UnaryOperator<ExperimentConfig> change, RunListener listener) {
-    return TrainingRun.resume(catalog, run, change, listener);
-  }
-
-  /**
-   * Loads the last whole checkpoint of a run, for evaluation and generation.
-   *
-   * @param run its folder
-   * @param change changes to its config, for example another backend or selector; may return its argument
-   * @param notes is told what is worth knowing
-   */
-  public TrainedModel load(Path run, UnaryOperator<ExperimentConfig> change, Consumer<String> notes) {
-    return TrainedModel.load(catalog, run, change, notes);
-  }
-
-  /**
-   * Makes a run folder of a llama2.c model.
-   *
-   * @param model a version 0 file; a negative vocabulary size in it means that the head is not tied
-   * @param tokenizer its tokenizer file, copied into the run; empty for a model that works on ids alone
-   * @param out the run folder, which must not be one yet
-   */
-  public RunFolder importLlama2c(Path model, Optional<Path> tokenizer, Path out) {
-    return LlamaImport.run(catalog, model, tokenizer, out);
-  }
-
-  /**
-   * Runs golden cases.
-   *
-   * @param cases their folders
-   * @param each is told every result as it is there
-   */
-  public List<ConformanceResult> conformance(List<Path> cases, ExtensionConfig backend, Consumer<ConformanceResult> each) {
-    List<ConformanceResult> results = new ArrayList<>();
-    try (ExtensionFactory factory = new ExtensionFactory(catalog)) {
-      Parts parts = new Parts(factory);
-      try (Backend device = parts.backend(backend, note -> {})) {
-        Conformance conformance = new Conformance(device, parts.conformance());
-        for (Path folder : cases) {
-          ConformanceResult result = conformance.run(GoldenCase.read(folder));
-          results.add(result);
-          each.accept(result);
-        }
-      }
+    private Mor(PluginCatalog catalog) {
+        this.catalog = catalog;
     }
-    return results;
-  }
 
-  @Override
-  public void close() {
-    catalog.close();
-  }
+    /** With the plugins on the module path or class path. */
+    public static Mor open() {
+        return open(List.of());
+    }
+
+    /** With the plugins on the module path or class path and those in folders. */
+    public static Mor open(List<Path> pluginFolders) {
+        return new Mor(PluginCatalog.discover(pluginFolders));
+    }
+
+    /** The plugins found. */
+    public PluginCatalog catalog() {
+        return catalog;
+    }
+
+    /**
+     * Prepares a new training run.
+     *
+     * @throws io.mor.runtime.UsageException if the config or the data is wrong, or the run exists
+     */
+    public TrainingRun train(ExperimentConfig config, RunListener listener) {
+        return TrainingRun.begin(catalog, config, listener);
+    }
+
+    /**
+     * Prepares a training run to go on where its last whole checkpoint stands.
+     *
+     * @param run its folder
+     * @param change changes to its config, for example more steps; may return its argument
+     */
+    public TrainingRun resume(Path run, UnaryOperator<ExperimentConfig> change, RunListener listener) {
+        return TrainingRun.resume(catalog, run, change, listener);
+    }
+
+    /**
+     * Loads the last whole checkpoint of a run, for evaluation and generation.
+     *
+     * @param run its folder
+     * @param change changes to its config, for example another backend or selector; may return its argument
+     * @param notes is told what is worth knowing
+     */
+    public TrainedModel load(Path run, UnaryOperator<ExperimentConfig> change, Consumer<String> notes) {
+        return TrainedModel.load(catalog, run, change, notes);
+    }
+
+    /**
+     * Makes a run folder of a llama2.c model.
+     *
+     * @param model a version 0 file; a negative vocabulary size in it means that the head is not tied
+     * @param tokenizer its tokenizer file, copied into the run; empty for a model that works on ids alone
+     * @param out the run folder, which must not be one yet
+     */
+    public RunFolder importLlama2c(Path model, Optional<Path> tokenizer, Path out) {
+        return LlamaImport.run(catalog, model, tokenizer, out);
+    }
+
+    /**
+     * Runs golden cases.
+     *
+     * @param cases their folders
+     * @param each is told every result as it is there
+     */
+    public List<ConformanceResult> conformance(
+            List<Path> cases, ExtensionConfig backend, Consumer<ConformanceResult> each) {
+        List<ConformanceResult> results = new ArrayList<>();
+        try (ExtensionFactory factory = new ExtensionFactory(catalog)) {
+            Parts parts = new Parts(factory);
+            try (Backend device = parts.backend(backend, note -> {})) {
+                Conformance conformance = new Conformance(device, parts.conformance());
+                for (Path folder : cases) {
+                    ConformanceResult result = conformance.run(GoldenCase.read(folder));
+                    results.add(result);
+                    each.accept(result);
+                }
+            }
+        }
+        return results;
+    }
+
+    @Override
+    public void close() {
+        catalog.close();
+    }
 }

@@ -26,101 +26,108 @@ import java.util.function.Function;
 /** Makes the parts of an experiment from its config through one extension factory. */
 final class Parts {
 
-  /** Backends in the order in which {@code auto} tries them. */
-  private static final List<String> FASTEST_FIRST = List.of("cuda", "cpu", "reference");
+    /** Backends in the order in which {@code auto} tries them. */
+    private static final List<String> FASTEST_FIRST = List.of("cuda", "cpu", "reference");
 
-  private final ExtensionFactory factory;
+    private final ExtensionFactory factory;
 
-  Parts(ExtensionFactory factory) {
-    this.factory = factory;
-  }
-
-  /**
-   * The backend that a config names. {@code auto} takes the fastest that can be made here and says why a faster one could not.
-   *
-   * @param notes is told what was passed over
-   */
-  Backend backend(ExtensionConfig config, Consumer<String> notes) {
-    if (!config.type().equals("auto")) {
-      return factory.create(ExtensionKind.BACKEND, config.type(), config.options(), Map.of());
+    Parts(ExtensionFactory factory) {
+        this.factory = factory;
     }
-    for (String id : FASTEST_FIRST) {
-      if (factory.catalog().find(ExtensionKind.BACKEND, id).isPresent()) {
-        try {
-          return factory.create(ExtensionKind.BACKEND, id, Map.of(), Map.of());
-        } catch (UsageException wrong) {
-          throw wrong;
-        } catch (MorException unavailable) {
-          notes.accept("backend " + id + " is passed over: " + reason(unavailable));
+
+    /**
+     * The backend that a config names. {@code auto} takes the fastest that can be made here and says why a faster one could not.
+     *
+     * @param notes is told what was passed over
+     */
+    Backend backend(ExtensionConfig config, Consumer<String> notes) {
+        if (!config.type().equals("auto")) {
+            return factory.create(ExtensionKind.BACKEND, config.type(), config.options(), Map.of());
         }
-      }
+        for (String id : FASTEST_FIRST) {
+            if (factory.catalog().find(ExtensionKind.BACKEND, id).isPresent()) {
+                try {
+                    return factory.create(ExtensionKind.BACKEND, id, Map.of(), Map.of());
+                } catch (UsageException wrong) {
+                    throw wrong;
+                } catch (MorException unavailable) {
+                    notes.accept("backend " + id + " is passed over: " + reason(unavailable));
+                }
+            }
+        }
+        throw new MorException("backend: auto found no backend; looked for " + FASTEST_FIRST + " in "
+                + factory.catalog().searched());
     }
-    throw new MorException("backend: auto found no backend; looked for " + FASTEST_FIRST + " in " + factory.catalog().searched());
-  }
 
-  /** What the backend itself says. */
-  private static String reason(MorException unavailable) {
-    Throwable cause = unavailable.getCause();
-    return cause == null || cause.getMessage() == null ? unavailable.getMessage() : cause.getMessage();
-  }
-
-  Tokenizer tokenizer(ExtensionConfig config) {
-    return factory.create(ExtensionKind.TOKENIZER, config.type(), config.options(), Map.of());
-  }
-
-  MorModel model(ExperimentConfig config) {
-    return new MorModel(
-        config.model().shape(),
-        parts(config.model().block(), config.kvCache(), chosen(config.router(), "none"), chosen(config.selector(), "default")));
-  }
-
-  private static Optional<ExtensionConfig> chosen(ExtensionConfig config, String absent) {
-    return config.type().equals(absent) || config.type().equals("none") ? Optional.empty() : Optional.of(config);
-  }
-
-  private ModelParts parts(
-      ExtensionConfig block, ExtensionConfig cache, Optional<ExtensionConfig> router, Optional<ExtensionConfig> selector) {
-    Optional<Function<ModelShape, Router>> makeRouter =
-        router.map(
-            config -> shape -> factory.create(ExtensionKind.ROUTER, config.type(), config.options(), Map.of(ModelShape.class, shape)));
-    Optional<Function<ModelShape, Selector>> makeSelector =
-        selector.map(
-            config -> shape -> factory.create(ExtensionKind.SELECTOR, config.type(), config.options(), Map.of(ModelShape.class, shape)));
-    KvCache kvCache = factory.create(ExtensionKind.KV_CACHE, cache.type(), cache.options(), Map.of());
-    return new ModelParts(
-        (shape, placement) ->
-            factory.create(
-                ExtensionKind.RECURSION_BLOCK, block.type(), block.options(), Map.of(ModelShape.class, shape, BlockPlacement.class, placement)),
-        makeRouter,
-        kvCache,
-        makeSelector);
-  }
-
-  ExtensionFactory factory() {
-    return factory;
-  }
-
-  /** Parts for golden cases: Llama layers and extensions by id. */
-  Conformance.PartsFactory conformance() {
-    return (kvCache, router, selector) ->
-        parts(
-            ExtensionConfig.of("llama"),
-            ExtensionConfig.of(kvCache),
-            router.map(entry -> new ExtensionConfig(entry.getKey(), entry.getValue())),
-            selector.map(ExtensionConfig::of));
-  }
-
-  /** A config whose vocabulary is the tokenizer's, where it leaves that open. */
-  static ExperimentConfig withVocabulary(ExperimentConfig config, Tokenizer tokenizer) {
-    ModelConfig shape = config.model().shape();
-    if (shape.vocabulary() == 0) {
-      return config.with("model.vocabulary", tokenizer.vocabularySize());
+    /** What the backend itself says. */
+    private static String reason(MorException unavailable) {
+        Throwable cause = unavailable.getCause();
+        return cause == null || cause.getMessage() == null ? unavailable.getMessage() : cause.getMessage();
     }
-    if (shape.vocabulary() < tokenizer.vocabularySize()) {
-      throw new UsageException(
-          "model.vocabulary: " + shape.vocabulary() + " ids are too few for tokenizer '" + config.tokenizer().type() + "', which has "
-              + tokenizer.vocabularySize() + "; give at least that, or 0 to take it over");
+
+    Tokenizer tokenizer(ExtensionConfig config) {
+        return factory.create(ExtensionKind.TOKENIZER, config.type(), config.options(), Map.of());
     }
-    return config;
-  }
+
+    MorModel model(ExperimentConfig config) {
+        return new MorModel(
+                config.model().shape(),
+                parts(
+                        config.model().block(),
+                        config.kvCache(),
+                        chosen(config.router(), "none"),
+                        chosen(config.selector(), "default")));
+    }
+
+    private static Optional<ExtensionConfig> chosen(ExtensionConfig config, String absent) {
+        return config.type().equals(absent) || config.type().equals("none") ? Optional.empty() : Optional.of(config);
+    }
+
+    private ModelParts parts(
+            ExtensionConfig block,
+            ExtensionConfig cache,
+            Optional<ExtensionConfig> router,
+            Optional<ExtensionConfig> selector) {
+        Optional<Function<ModelShape, Router>> makeRouter = router.map(config -> shape ->
+                factory.create(ExtensionKind.ROUTER, config.type(), config.options(), Map.of(ModelShape.class, shape)));
+        Optional<Function<ModelShape, Selector>> makeSelector = selector.map(config -> shape -> factory.create(
+                ExtensionKind.SELECTOR, config.type(), config.options(), Map.of(ModelShape.class, shape)));
+        KvCache kvCache = factory.create(ExtensionKind.KV_CACHE, cache.type(), cache.options(), Map.of());
+        return new ModelParts(
+                (shape, placement) -> factory.create(
+                        ExtensionKind.RECURSION_BLOCK,
+                        block.type(),
+                        block.options(),
+                        Map.of(ModelShape.class, shape, BlockPlacement.class, placement)),
+                makeRouter,
+                kvCache,
+                makeSelector);
+    }
+
+    ExtensionFactory factory() {
+        return factory;
+    }
+
+    /** Parts for golden cases: Llama layers and extensions by id. */
+    Conformance.PartsFactory conformance() {
+        return (kvCache, router, selector) -> parts(
+                ExtensionConfig.of("llama"),
+                ExtensionConfig.of(kvCache),
+                router.map(entry -> new ExtensionConfig(entry.getKey(), entry.getValue())),
+                selector.map(ExtensionConfig::of));
+    }
+
+    /** A config whose vocabulary is the tokenizer's, where it leaves that open. */
+    static ExperimentConfig withVocabulary(ExperimentConfig config, Tokenizer tokenizer) {
+        ModelConfig shape = config.model().shape();
+        if (shape.vocabulary() == 0) {
+            return config.with("model.vocabulary", tokenizer.vocabularySize());
+        }
+        if (shape.vocabulary() < tokenizer.vocabularySize()) {
+            throw new UsageException("model.vocabulary: " + shape.vocabulary() + " ids are too few for tokenizer '"
+                    + config.tokenizer().type() + "', which has " + tokenizer.vocabularySize()
+                    + "; give at least that, or 0 to take it over");
+        }
+        return config;
+    }
 }

@@ -29,166 +29,166 @@ import java.util.function.UnaryOperator;
 /** A trained or imported model, ready for evaluation and generation. Owns its weights and backend. One thread at a time. */
 public final class TrainedModel implements AutoCloseable {
 
-  private final List<AutoCloseable> owned = new ArrayList<>();
-  private final ExperimentConfig config;
-  private final RunFolder folder;
-  private final Checkpoint checkpoint;
-  private final Parts parts;
-  private Optional<Tokenizer> tokenizer = Optional.empty();
-  private Backend backend;
-  private MorModel model;
-  private Weights weights;
+    private final List<AutoCloseable> owned = new ArrayList<>();
+    private final ExperimentConfig config;
+    private final RunFolder folder;
+    private final Checkpoint checkpoint;
+    private final Parts parts;
+    private Optional<Tokenizer> tokenizer = Optional.empty();
+    private Backend backend;
+    private MorModel model;
+    private Weights weights;
 
-  private TrainedModel(ExperimentConfig config, RunFolder folder, Checkpoint checkpoint, ExtensionFactory factory) {
-    this.config = config;
-    this.folder = folder;
-    this.checkpoint = checkpoint;
-    this.parts = new Parts(factory);
-    owned.add(factory);
-  }
-
-  static TrainedModel load(PluginCatalog catalog, Path path, UnaryOperator<ExperimentConfig> change, Consumer<String> notes) {
-    RunFolder folder = RunFolder.existing(path);
-    List<String> warnings = new ArrayList<>();
-    Checkpoint checkpoint =
-        folder
-            .latest(warnings)
-            .orElseThrow(() -> new MorException("run " + path + " has no checkpoint yet. Train it on with --resume " + path));
-    warnings.forEach(notes);
-    ExperimentConfig saved = ExperimentConfig.load(checkpoint.folder().resolve(Checkpoint.CONFIG));
-    ExperimentConfig config = LlamaImport.inRun(change.apply(saved), path).resolve(catalog);
-    TrainedModel loaded = new TrainedModel(config, folder, checkpoint, new ExtensionFactory(catalog));
-    try {
-      loaded.assemble(notes);
-      return loaded;
-    } catch (RuntimeException | Error e) {
-      loaded.close();
-      throw e;
+    private TrainedModel(ExperimentConfig config, RunFolder folder, Checkpoint checkpoint, ExtensionFactory factory) {
+        this.config = config;
+        this.folder = folder;
+        this.checkpoint = checkpoint;
+        this.parts = new Parts(factory);
+        owned.add(factory);
     }
-  }
 
-  private void assemble(Consumer<String> notes) {
-    if (!config.tokenizer().type().equals("none")) {
-      Tokenizer made = parts.tokenizer(config.tokenizer());
-      owned.add(made);
-      tokenizer = Optional.of(made);
+    static TrainedModel load(
+            PluginCatalog catalog, Path path, UnaryOperator<ExperimentConfig> change, Consumer<String> notes) {
+        RunFolder folder = RunFolder.existing(path);
+        List<String> warnings = new ArrayList<>();
+        Checkpoint checkpoint = folder.latest(warnings)
+                .orElseThrow(() ->
+                        new MorException("run " + path + " has no checkpoint yet. Train it on with --resume " + path));
+        warnings.forEach(notes);
+        ExperimentConfig saved = ExperimentConfig.load(checkpoint.folder().resolve(Checkpoint.CONFIG));
+        ExperimentConfig config = LlamaImport.inRun(change.apply(saved), path).resolve(catalog);
+        TrainedModel loaded = new TrainedModel(config, folder, checkpoint, new ExtensionFactory(catalog));
+        try {
+            loaded.assemble(notes);
+            return loaded;
+        } catch (RuntimeException | Error e) {
+            loaded.close();
+            throw e;
+        }
     }
-    backend = parts.backend(config.backend(), notes);
-    owned.add(backend);
-    model = parts.model(config);
-    weights = new Weights(backend, model.statefulParts());
-    owned.add(weights);
-    checkpoint.loadInto(weights);
-    SavedCutoffs.readInto(folder, model, weights, notes);
-  }
 
-  /** The resolved config. */
-  public ExperimentConfig config() {
-    return config;
-  }
-
-  /** Its run folder. */
-  public RunFolder folder() {
-    return folder;
-  }
-
-  /** Where its training stood. */
-  public TrainingState state() {
-    return checkpoint.state();
-  }
-
-  /** The tokenizer; empty for models that work on ids alone. */
-  public Optional<Tokenizer> tokenizer() {
-    return tokenizer;
-  }
-
-  /** The backend in use. */
-  public Backend backend() {
-    return backend;
-  }
-
-  /** The model. */
-  public MorModel model() {
-    return model;
-  }
-
-  /** Its weights. */
-  public Weights weights() {
-    return weights;
-  }
-
-  /** What generates with it; close it before the model. */
-  public Generator generator(GeneratorOptions options) {
-    return new Generator(model, weights, tokenizer, options);
-  }
-
-  /**
-   * Measures it on the validation text of its config.
-   *
-   * @param batches how many, of the config's training batch each; 0 for the whole text
-   * @param besideFullSequence whether to measure full-sequence selection too
-   */
-  public EvaluationReport evaluate(long batches, boolean besideFullSequence, Consumer<String> notes) {
-    try (ValidationText text = validation(notes);
-        Evaluator evaluator = new Evaluator(model, weights, tokenizer.map(TrainingData::bytes))) {
-      return evaluator.evaluate(EvaluationBatches.of(text.rows(), batches), besideFullSequence);
+    private void assemble(Consumer<String> notes) {
+        if (!config.tokenizer().type().equals("none")) {
+            Tokenizer made = parts.tokenizer(config.tokenizer());
+            owned.add(made);
+            tokenizer = Optional.of(made);
+        }
+        backend = parts.backend(config.backend(), notes);
+        owned.add(backend);
+        model = parts.model(config);
+        weights = new Weights(backend, model.statefulParts());
+        owned.add(weights);
+        checkpoint.loadInto(weights);
+        SavedCutoffs.readInto(folder, model, weights, notes);
     }
-  }
 
-  /**
-   * Sets the selector's cut-offs from validation text and keeps them in the run folder, from where every later load takes them.
-   *
-   * @param target what to reach
-   * @param batches how many to measure on; 0 for the whole text
-   */
-  public Calibration calibrate(CalibrationTarget target, long batches, Consumer<String> notes) {
-    try (ValidationText text = validation(notes);
-        Calibrator calibrator = new Calibrator(model, weights)) {
-      Calibration calibration =
-          switch (target) {
-            case CalibrationTarget.Capacities capacities ->
-                calibrator.toCapacities(capacities.values(), EvaluationBatches.of(text.rows(), batches));
-            case CalibrationTarget.MeanDepth depth -> calibrator.toMeanDepth(depth.value(), EvaluationBatches.of(text.rows(), batches));
-          };
-      SavedCutoffs.write(folder, calibration);
-      return calibration;
+    /** The resolved config. */
+    public ExperimentConfig config() {
+        return config;
     }
-  }
 
-  /** What reads its validation text; close it before the model. */
-  public ValidationText validation(Consumer<String> notes) {
-    Tokenizer known = tokenizer.orElseThrow(() -> new MorException("run " + folder.path() + " has no tokenizer, so there is no text to evaluate on"));
-    DataListener listener =
-        new DataListener() {
-          @Override
-          public void warning(String message) {
-            notes.accept(message);
-          }
+    /** Its run folder. */
+    public RunFolder folder() {
+        return folder;
+    }
+
+    /** Where its training stood. */
+    public TrainingState state() {
+        return checkpoint.state();
+    }
+
+    /** The tokenizer; empty for models that work on ids alone. */
+    public Optional<Tokenizer> tokenizer() {
+        return tokenizer;
+    }
+
+    /** The backend in use. */
+    public Backend backend() {
+        return backend;
+    }
+
+    /** The model. */
+    public MorModel model() {
+        return model;
+    }
+
+    /** Its weights. */
+    public Weights weights() {
+        return weights;
+    }
+
+    /** What generates with it; close it before the model. */
+    public Generator generator(GeneratorOptions options) {
+        return new Generator(model, weights, tokenizer, options);
+    }
+
+    /**
+     * Measures it on the validation text of its config.
+     *
+     * @param batches how many, of the config's training batch each; 0 for the whole text
+     * @param besideFullSequence whether to measure full-sequence selection too
+     */
+    public EvaluationReport evaluate(long batches, boolean besideFullSequence, Consumer<String> notes) {
+        try (ValidationText text = validation(notes);
+                Evaluator evaluator = new Evaluator(model, weights, tokenizer.map(TrainingData::bytes))) {
+            return evaluator.evaluate(EvaluationBatches.of(text.rows(), batches), besideFullSequence);
+        }
+    }
+
+    /**
+     * Sets the selector's cut-offs from validation text and keeps them in the run folder, from where every later load takes them.
+     *
+     * @param target what to reach
+     * @param batches how many to measure on; 0 for the whole text
+     */
+    public Calibration calibrate(CalibrationTarget target, long batches, Consumer<String> notes) {
+        try (ValidationText text = validation(notes);
+                Calibrator calibrator = new Calibrator(model, weights)) {
+            Calibration calibration = switch (target) {
+                case CalibrationTarget.Capacities capacities ->
+                    calibrator.toCapacities(capacities.values(), EvaluationBatches.of(text.rows(), batches));
+                case CalibrationTarget.MeanDepth depth ->
+                    calibrator.toMeanDepth(depth.value(), EvaluationBatches.of(text.rows(), batches));
+            };
+            SavedCutoffs.write(folder, calibration);
+            return calibration;
+        }
+    }
+
+    /** What reads its validation text; close it before the model. */
+    public ValidationText validation(Consumer<String> notes) {
+        Tokenizer known = tokenizer.orElseThrow(() ->
+                new MorException("run " + folder.path() + " has no tokenizer, so there is no text to evaluate on"));
+        DataListener listener = new DataListener() {
+            @Override
+            public void warning(String message) {
+                notes.accept(message);
+            }
         };
-    return new ValidationText(TrainingData.open(config, known, listener));
-  }
-
-  /** Validation text of a run, cut into rows. */
-  public static final class ValidationText implements AutoCloseable {
-    private final TrainingData data;
-
-    private ValidationText(TrainingData data) {
-      this.data = data;
+        return new ValidationText(TrainingData.open(config, known, listener));
     }
 
-    /** Rows of the model's context, in order. */
-    public SequentialRows rows() {
-      return data.validation();
+    /** Validation text of a run, cut into rows. */
+    public static final class ValidationText implements AutoCloseable {
+        private final TrainingData data;
+
+        private ValidationText(TrainingData data) {
+            this.data = data;
+        }
+
+        /** Rows of the model's context, in order. */
+        public SequentialRows rows() {
+            return data.validation();
+        }
+
+        @Override
+        public void close() {
+            data.close();
+        }
     }
 
     @Override
     public void close() {
-      data.close();
+        Ownership.closeAll(owned);
     }
-  }
-
-  @Override
-  public void close() {
-    Ownership.closeAll(owned);
-  }
 }

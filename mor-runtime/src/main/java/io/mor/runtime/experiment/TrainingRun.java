@@ -39,96 +39,107 @@ import java.util.function.UnaryOperator;
  */
 public final class TrainingRun implements AutoCloseable {
 
-  private final ExperimentConfig config;
-  private final RunFolder folder;
-  private final RunListener listener;
-  private final List<AutoCloseable> owned = new ArrayList<>();
-  private Backend backend;
-  private Tokenizer tokenizer;
-  private TrainingData data;
-  private MorModel model;
-  private Weights weights;
-  private Trainer trainer;
-  private Sinks sinks;
-  private Optional<EvaluationReport> lastEvaluation = Optional.empty();
+    private final ExperimentConfig config;
+    private final RunFolder folder;
+    private final RunListener listener;
+    private final List<AutoCloseable> owned = new ArrayList<>();
+    private Backend backend;
+    private Tokenizer tokenizer;
+    private TrainingData data;
+    private MorModel model;
+    private Weights weights;
+    private Trainer trainer;
+    private Sinks sinks;
+    private Optional<EvaluationReport> lastEvaluation = Optional.empty();
 
-  private TrainingRun(ExperimentConfig config, RunFolder folder, RunListener listener) {
-    this.config = config;
-    this.folder = folder;
-    this.listener = listener;
-  }
-
-  /**
-   * Prepares a new run.
-   *
-   * @throws UsageException if the config is wrong, the text is missing or too short, or the run folder holds a run already
-   */
-  static TrainingRun begin(PluginCatalog catalog, ExperimentConfig given, RunListener listener) {
-    ExperimentConfig resolved = given.resolve(catalog);
-    RunFolder folder = new RunFolder(resolved.runs().resolve(resolved.name()));
-    if (folder.exists()) {
-      throw new UsageException(
-          "run " + folder.path() + " exists already. Resume it with --resume " + folder.path() + ", give another name (-s name=...), or delete the folder");
+    private TrainingRun(ExperimentConfig config, RunFolder folder, RunListener listener) {
+        this.config = config;
+        this.folder = folder;
+        this.listener = listener;
     }
-    return build(catalog, resolved, folder, listener, Optional.empty());
-  }
 
-  /**
-   * Prepares a run to go on from its last whole checkpoint, or from its beginning if it has none.
-   *
-   * @param change changes to the config, for example more steps
-   */
-  static TrainingRun resume(PluginCatalog catalog, Path path, UnaryOperator<ExperimentConfig> change, RunListener listener) {
-    RunFolder folder = RunFolder.existing(path);
-    List<String> warnings = new ArrayList<>();
-    Optional<Checkpoint> checkpoint = folder.latest(warnings);
-    warnings.forEach(listener::note);
-    ExperimentConfig config = change.apply(ExperimentConfig.load(folder.config())).resolve(catalog);
-    return build(catalog, config, folder, listener, checkpoint);
-  }
-
-  private static TrainingRun build(
-      PluginCatalog catalog, ExperimentConfig resolved, RunFolder folder, RunListener listener, Optional<Checkpoint> checkpoint) {
-    ExtensionFactory factory = new ExtensionFactory(catalog);
-    Parts parts = new Parts(factory);
-    Tokenizer first = parts.tokenizer(resolved.tokenizer());
-    TrainingData.Prepared prepared = TrainingData.prepare(first, resolved, listener.data());
-    ExperimentConfig config = Parts.withVocabulary(prepared.config(), prepared.tokenizer()).resolve(catalog);
-    TrainingRun run = new TrainingRun(config, folder, listener);
-    run.owned.add(factory);
-    try {
-      run.assemble(parts, prepared.tokenizer(), checkpoint);
-      return run;
-    } catch (RuntimeException | Error e) {
-      run.close();
-      throw e;
+    /**
+     * Prepares a new run.
+     *
+     * @throws UsageException if the config is wrong, the text is missing or too short, or the run folder holds a run already
+     */
+    static TrainingRun begin(PluginCatalog catalog, ExperimentConfig given, RunListener listener) {
+        ExperimentConfig resolved = given.resolve(catalog);
+        RunFolder folder = new RunFolder(resolved.runs().resolve(resolved.name()));
+        if (folder.exists()) {
+            throw new UsageException("run " + folder.path() + " exists already. Resume it with --resume "
+                    + folder.path() + ", give another name (-s name=...), or delete the folder");
+        }
+        return build(catalog, resolved, folder, listener, Optional.empty());
     }
-  }
 
-  private void assemble(Parts parts, Tokenizer preparedTokenizer, Optional<Checkpoint> checkpoint) {
-    tokenizer = own(preparedTokenizer);
-    data = own(TrainingData.open(config, tokenizer, listener.data()));
-    backend = own(parts.backend(config.backend(), listener::note));
-    model = parts.model(config);
-    model.plan().warning().ifPresent(listener::note);
-    weights = own(new Weights(backend, model.statefulParts()));
-    TrainingConfig training = config.training();
-    LearningRateSchedule schedule = LearningRateSchedule.of(training.schedule(), training.steps());
-    TrainingPlan plan =
-        new TrainingPlan(
-            training.steps(),
-            training.accumulation(),
-            step -> training.learningRate() * schedule.factor(step),
-            training.log().every(),
-            training.evaluation().every(),
-            training.checkpoint().every(),
-            training.checkpoint().keep() == 0 ? Integer.MAX_VALUE : training.checkpoint().keep());
-    trainer =
-        own(
-            new Trainer(
+    /**
+     * Prepares a run to go on from its last whole checkpoint, or from its beginning if it has none.
+     *
+     * @param change changes to the config, for example more steps
+     */
+    static TrainingRun resume(
+            PluginCatalog catalog, Path path, UnaryOperator<ExperimentConfig> change, RunListener listener) {
+        RunFolder folder = RunFolder.existing(path);
+        List<String> warnings = new ArrayList<>();
+        Optional<Checkpoint> checkpoint = folder.latest(warnings);
+        warnings.forEach(listener::note);
+        ExperimentConfig config =
+                change.apply(ExperimentConfig.load(folder.config())).resolve(catalog);
+        return build(catalog, config, folder, listener, checkpoint);
+    }
+
+    private static TrainingRun build(
+            PluginCatalog catalog,
+            ExperimentConfig resolved,
+            RunFolder folder,
+            RunListener listener,
+            Optional<Checkpoint> checkpoint) {
+        ExtensionFactory factory = new ExtensionFactory(catalog);
+        Parts parts = new Parts(factory);
+        Tokenizer first = parts.tokenizer(resolved.tokenizer());
+        TrainingData.Prepared prepared = TrainingData.prepare(first, resolved, listener.data());
+        ExperimentConfig config =
+                Parts.withVocabulary(prepared.config(), prepared.tokenizer()).resolve(catalog);
+        TrainingRun run = new TrainingRun(config, folder, listener);
+        run.owned.add(factory);
+        try {
+            run.assemble(parts, prepared.tokenizer(), checkpoint);
+            return run;
+        } catch (RuntimeException | Error e) {
+            run.close();
+            throw e;
+        }
+    }
+
+    private void assemble(Parts parts, Tokenizer preparedTokenizer, Optional<Checkpoint> checkpoint) {
+        tokenizer = own(preparedTokenizer);
+        data = own(TrainingData.open(config, tokenizer, listener.data()));
+        backend = own(parts.backend(config.backend(), listener::note));
+        model = parts.model(config);
+        model.plan().warning().ifPresent(listener::note);
+        weights = own(new Weights(backend, model.statefulParts()));
+        TrainingConfig training = config.training();
+        LearningRateSchedule schedule = LearningRateSchedule.of(training.schedule(), training.steps());
+        TrainingPlan plan = new TrainingPlan(
+                training.steps(),
+                training.accumulation(),
+                step -> training.learningRate() * schedule.factor(step),
+                training.log().every(),
+                training.evaluation().every(),
+                training.checkpoint().every(),
+                training.checkpoint().keep() == 0
+                        ? Integer.MAX_VALUE
+                        : training.checkpoint().keep());
+        trainer = own(new Trainer(
                 model,
                 weights,
-                new AdamWSettings(training.beta1(), training.beta2(), training.epsilon(), training.weightDecay(), training.clipNorm()),
+                new AdamWSettings(
+                        training.beta1(),
+                        training.beta2(),
+                        training.epsilon(),
+                        training.weightDecay(),
+                        training.clipNorm()),
                 data.training(),
                 plan,
                 config.seed(),
@@ -136,124 +147,139 @@ public final class TrainingRun implements AutoCloseable {
                 config.toYaml(),
                 this::evaluate,
                 new Recorder()));
-    if (checkpoint.isPresent()) {
-      trainer.resume(checkpoint.get());
-    } else {
-      weights.initialize(
-          config.seed(),
-          config.model().shape().initializerRange(),
-          LayerSources.of(model.plan(), config.model().shape().initialization(), config.model().shape().layers(), config.seed()));
+        if (checkpoint.isPresent()) {
+            trainer.resume(checkpoint.get());
+        } else {
+            weights.initialize(
+                    config.seed(),
+                    config.model().shape().initializerRange(),
+                    LayerSources.of(
+                            model.plan(),
+                            config.model().shape().initialization(),
+                            config.model().shape().layers(),
+                            config.seed()));
+        }
+        folder.create(config.toYaml());
+        sinks = own(new Sinks(
+                makeSinks(parts),
+                new MetricSink.Run(
+                        config.name(),
+                        folder.path(),
+                        config.flat(),
+                        trainer.state().step()),
+                listener));
     }
-    folder.create(config.toYaml());
-    sinks = own(new Sinks(makeSinks(parts), new MetricSink.Run(config.name(), folder.path(), config.flat(), trainer.state().step()), listener));
-  }
 
-  private Map<String, MetricSink> makeSinks(Parts parts) {
-    Map<String, MetricSink> made = new LinkedHashMap<>();
-    for (ExtensionConfig sink : config.metrics().sinks()) {
-      made.put(sink.type(), parts.factory().create(ExtensionKind.METRIC_SINK, sink.type(), sink.options(), Map.of()));
+    private Map<String, MetricSink> makeSinks(Parts parts) {
+        Map<String, MetricSink> made = new LinkedHashMap<>();
+        for (ExtensionConfig sink : config.metrics().sinks()) {
+            made.put(
+                    sink.type(),
+                    parts.factory().create(ExtensionKind.METRIC_SINK, sink.type(), sink.options(), Map.of()));
+        }
+        return made;
     }
-    return made;
-  }
 
-  private <T extends AutoCloseable> T own(T resource) {
-    owned.add(resource);
-    return resource;
-  }
+    private <T extends AutoCloseable> T own(T resource) {
+        owned.add(resource);
+        return resource;
+    }
 
-  /** Passes reports to the sinks and to whoever follows the run. */
-  private final class Recorder implements TrainingListener {
+    /** Passes reports to the sinks and to whoever follows the run. */
+    private final class Recorder implements TrainingListener {
+        @Override
+        public void onStep(StepReport report) {
+            sinks.record(report.step(), report.figures());
+            listener.onStep(report);
+        }
+
+        @Override
+        public void onEvaluation(long step, Map<String, Double> figures) {
+            sinks.record(step, figures);
+            listener.onEvaluation(step, figures);
+        }
+
+        @Override
+        public void onCheckpoint(long step, Path path) {
+            listener.onCheckpoint(step, path);
+        }
+    }
+
+    private Map<String, Double> evaluate() {
+        if (!data.hasValidation()) {
+            return Map.of();
+        }
+        try (Evaluator evaluator = new Evaluator(model, weights, Optional.of(TrainingData.bytes(tokenizer)))) {
+            EvaluationReport report = evaluator.evaluate(
+                    EvaluationBatches.of(
+                            data.validation(), config.training().evaluation().batches()),
+                    model.router().needsSelector());
+            lastEvaluation = Optional.of(report);
+            return report.figures();
+        }
+    }
+
+    /** The resolved config. */
+    public ExperimentConfig config() {
+        return config;
+    }
+
+    /** Where everything is saved. */
+    public RunFolder folder() {
+        return folder;
+    }
+
+    /** The model. */
+    public MorModel model() {
+        return model;
+    }
+
+    /** Its weights. */
+    public Weights weights() {
+        return weights;
+    }
+
+    /** The tokenizer, with its vocabulary. */
+    public Tokenizer tokenizer() {
+        return tokenizer;
+    }
+
+    /** The backend in use. */
+    public Backend backend() {
+        return backend;
+    }
+
+    /** Steps done so far. */
+    public long step() {
+        return trainer.state().step();
+    }
+
+    /** Tokens of the training text. */
+    public long trainingTokens() {
+        return data.trainingTokens().size();
+    }
+
+    /** The last evaluation of this process. */
+    public Optional<EvaluationReport> lastEvaluation() {
+        return lastEvaluation;
+    }
+
+    /** Bytes of activations that training holds. */
+    public long activationBytes() {
+        return trainer.activationBytes();
+    }
+
+    /**
+     * Trains to the end, or until asked to stop; then the step under way is finished and saved, and {@link TrainingOutcome#finished} is false.
+     *
+     * @throws MorException if training or saving fails; the last checkpoint is whole
+     */
+    public TrainingOutcome run(BooleanSupplier stopRequested) {
+        return trainer.run(stopRequested);
+    }
+
     @Override
-    public void onStep(StepReport report) {
-      sinks.record(report.step(), report.figures());
-      listener.onStep(report);
+    public void close() {
+        Ownership.closeAll(owned);
     }
-
-    @Override
-    public void onEvaluation(long step, Map<String, Double> figures) {
-      sinks.record(step, figures);
-      listener.onEvaluation(step, figures);
-    }
-
-    @Override
-    public void onCheckpoint(long step, Path path) {
-      listener.onCheckpoint(step, path);
-    }
-  }
-
-  private Map<String, Double> evaluate() {
-    if (!data.hasValidation()) {
-      return Map.of();
-    }
-    try (Evaluator evaluator = new Evaluator(model, weights, Optional.of(TrainingData.bytes(tokenizer)))) {
-      EvaluationReport report =
-          evaluator.evaluate(EvaluationBatches.of(data.validation(), config.training().evaluation().batches()), model.router().needsSelector());
-      lastEvaluation = Optional.of(report);
-      return report.figures();
-    }
-  }
-
-  /** The resolved config. */
-  public ExperimentConfig config() {
-    return config;
-  }
-
-  /** Where everything is saved. */
-  public RunFolder folder() {
-    return folder;
-  }
-
-  /** The model. */
-  public MorModel model() {
-    return model;
-  }
-
-  /** Its weights. */
-  public Weights weights() {
-    return weights;
-  }
-
-  /** The tokenizer, with its vocabulary. */
-  public Tokenizer tokenizer() {
-    return tokenizer;
-  }
-
-  /** The backend in use. */
-  public Backend backend() {
-    return backend;
-  }
-
-  /** Steps done so far. */
-  public long step() {
-    return trainer.state().step();
-  }
-
-  /** Tokens of the training text. */
-  public long trainingTokens() {
-    return data.trainingTokens().size();
-  }
-
-  /** The last evaluation of this process. */
-  public Optional<EvaluationReport> lastEvaluation() {
-    return lastEvaluation;
-  }
-
-  /** Bytes of activations that training holds. */
-  public long activationBytes() {
-    return trainer.activationBytes();
-  }
-
-  /**
-   * Trains to the end, or until asked to stop; then the step under way is finished and saved, and {@link TrainingOutcome#finished} is false.
-   *
-   * @throws MorException if training or saving fails; the last checkpoint is whole
-   */
-  public TrainingOutcome run(BooleanSupplier stopRequested) {
-    return trainer.run(stopRequested);
-  }
-
-  @Override
-  public void close() {
-    Ownership.closeAll(owned);
-  }
 }

@@ -14,50 +14,51 @@ import java.util.List;
  * @param visits visits of layers
  * @param recursiveVisits of these, in the repeated part
  */
-public record KvCost(double entries, double recursiveEntries, double read, double recursiveRead, int visits, int recursiveVisits) {
+public record KvCost(
+        double entries, double recursiveEntries, double read, double recursiveRead, int visits, int recursiveVisits) {
 
-  /** The cost of a full pass. */
-  public static KvCost of(List<LayerVisit> visits) {
-    double entries = 0;
-    double recursiveEntries = 0;
-    double read = 0;
-    double recursiveRead = 0;
-    int recursive = 0;
-    for (LayerVisit visit : visits) {
-      double stored = visit.projects() ? visit.share() : 0;
-      entries += stored;
-      read += visit.keys();
-      if (visit.recursive()) {
-        recursive++;
-        recursiveEntries += stored;
-        recursiveRead += visit.keys();
-      }
+    /** The cost of a full pass. */
+    public static KvCost of(List<LayerVisit> visits) {
+        double entries = 0;
+        double recursiveEntries = 0;
+        double read = 0;
+        double recursiveRead = 0;
+        int recursive = 0;
+        for (LayerVisit visit : visits) {
+            double stored = visit.projects() ? visit.share() : 0;
+            entries += stored;
+            read += visit.keys();
+            if (visit.recursive()) {
+                recursive++;
+                recursiveEntries += stored;
+                recursiveRead += visit.keys();
+            }
+        }
+        return new KvCost(entries, recursiveEntries, read, recursiveRead, visits.size(), recursive);
     }
-    return new KvCost(entries, recursiveEntries, read, recursiveRead, visits.size(), recursive);
-  }
 
-  /** Bytes of one entry: 2 * kvHeads * headDim elements. */
-  public static long entryBytes(ModelConfig model, int bytesPerElement) {
-    return 2L * model.kvHeads() * (model.hidden() / model.heads()) * bytesPerElement;
-  }
+    /** Bytes of one entry: 2 * kvHeads * headDim elements. */
+    public static long entryBytes(ModelConfig model, int bytesPerElement) {
+        return 2L * model.kvHeads() * (model.hidden() / model.heads()) * bytesPerElement;
+    }
 
-  /** Bytes stored per token, over the whole model. */
-  public double bytesPerToken(ModelConfig model, int bytesPerElement) {
-    return entries * entryBytes(model, bytesPerElement);
-  }
+    /** Bytes stored per token, over the whole model. */
+    public double bytesPerToken(ModelConfig model, int bytesPerElement) {
+        return entries * entryBytes(model, bytesPerElement);
+    }
 
-  /** Memory of the whole model, vanilla = 1. */
-  public double memoryFraction() {
-    return entries / visits;
-  }
+    /** Memory of the whole model, vanilla = 1. */
+    public double memoryFraction() {
+        return entries / visits;
+    }
 
-  /** Memory of the repeated part, vanilla = 1; 1 if nothing is repeated. */
-  public double recursiveMemoryFraction() {
-    return recursiveVisits == 0 ? 1 : recursiveEntries / recursiveVisits;
-  }
+    /** Memory of the repeated part, vanilla = 1; 1 if nothing is repeated. */
+    public double recursiveMemoryFraction() {
+        return recursiveVisits == 0 ? 1 : recursiveEntries / recursiveVisits;
+    }
 
-  /** Reads of the repeated part, vanilla = 1, as the paper counts them: for a token that runs all recursions. */
-  public double recursiveReadFraction() {
-    return recursiveVisits == 0 ? 1 : recursiveRead / recursiveVisits;
-  }
+    /** Reads of the repeated part, vanilla = 1, as the paper counts them: for a token that runs all recursions. */
+    public double recursiveReadFraction() {
+        return recursiveVisits == 0 ? 1 : recursiveRead / recursiveVisits;
+    }
 }

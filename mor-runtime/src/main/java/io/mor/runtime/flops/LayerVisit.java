@@ -12,12 +12,12 @@ package io.mor.runtime.flops;
  */
 public record LayerVisit(boolean recursive, int recursion, double share, boolean projects, double keys, int window) {
 
-  /** Keys that a query sees on average in a causal sequence of {@code length} tokens, its own among them. */
-  public double visibleKeys(int length) {
-    double present = keys * length;
-    if (window == 0 || window >= present) {
-      return (present + 1) / 2;
+    /** Keys that a query sees on average in a causal sequence of {@code length} tokens, its own among them. */
+    public double visibleKeys(int length) {
+        double present = keys * length;
+        if (window == 0 || window >= present) {
+            return (present + 1) / 2;
+        }
+        return window - window * (window - 1.0) / (2 * present);
     }
-    return window - window * (window - 1.0) / (2 * present);
-  }
 }

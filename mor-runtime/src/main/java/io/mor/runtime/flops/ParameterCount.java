@@ -13,21 +13,24 @@ import io.mor.runtime.model.LayerPlan;
  */
 public record ParameterCount(long embedding, long head, long layers, long effective) {
 
-  /** The count of a model with {@code vocabulary} token ids. */
-  public static ParameterCount of(ModelConfig model, int vocabulary) {
-    LayerPlan plan = LayerPlan.of(model);
-    long hidden = model.hidden();
-    long kvWidth = hidden / model.heads() * model.kvHeads();
-    long matrices = 2 * hidden * hidden + 2 * hidden * kvWidth + 3 * hidden * model.ffn();
-    long norms = 2 * hidden;
-    long normed = model.lnShare() ? plan.physicalLayers() : plan.layers();
-    long table = vocabulary * hidden;
-    return new ParameterCount(
-        table, model.tied() ? 0 : table, plan.physicalLayers() * matrices + normed * norms + hidden, plan.layers() * (matrices + norms) + hidden);
-  }
+    /** The count of a model with {@code vocabulary} token ids. */
+    public static ParameterCount of(ModelConfig model, int vocabulary) {
+        LayerPlan plan = LayerPlan.of(model);
+        long hidden = model.hidden();
+        long kvWidth = hidden / model.heads() * model.kvHeads();
+        long matrices = 2 * hidden * hidden + 2 * hidden * kvWidth + 3 * hidden * model.ffn();
+        long norms = 2 * hidden;
+        long normed = model.lnShare() ? plan.physicalLayers() : plan.layers();
+        long table = vocabulary * hidden;
+        return new ParameterCount(
+                table,
+                model.tied() ? 0 : table,
+                plan.physicalLayers() * matrices + normed * norms + hidden,
+                plan.layers() * (matrices + norms) + hidden);
+    }
 
-  /** Everything that is stored. */
-  public long unique() {
-    return embedding + head + layers;
-  }
+    /** Everything that is stored. */
+    public long unique() {
+        return embedding + head + layers;
+    }
 }

@@ -5,10 +5,10 @@ import io.mor.runtime.MorException;
 /** Generation cannot go on: the model's numbers are broken. The message says where and what to do. */
 public final class GenerationException extends MorException {
 
-  private static final long serialVersionUID = 1;
+    private static final long serialVersionUID = 1;
 
-  /** With a message. */
-  public GenerationException(String message) {
-    super(message);
-  }
+    /** With a message. */
+    public GenerationException(String message) {
+        super(message);
+    }
 }

@@ -19,50 +19,50 @@ import java.util.Objects;
  * @param kvBytes their bytes
  */
 public record GenerationResult(
-    List<Integer> ids,
-    String text,
-    Ending ending,
-    List<Integer> depths,
-    List<Integer> promptDepths,
-    double prefillSeconds,
-    double decodingSeconds,
-    long kvEntries,
-    long kvBytes) {
+        List<Integer> ids,
+        String text,
+        Ending ending,
+        List<Integer> depths,
+        List<Integer> promptDepths,
+        double prefillSeconds,
+        double decodingSeconds,
+        long kvEntries,
+        long kvBytes) {
 
-  /** Copies the lists and checks that every id has a depth. */
-  public GenerationResult {
-    ids = List.copyOf(ids);
-    depths = List.copyOf(depths);
-    promptDepths = List.copyOf(promptDepths);
-    Objects.requireNonNull(text, "text is null");
-    Objects.requireNonNull(ending, "ending is null");
-    if (depths.size() != ids.size()) {
-      throw new IllegalArgumentException(depths.size() + " depths for " + ids.size() + " ids");
+    /** Copies the lists and checks that every id has a depth. */
+    public GenerationResult {
+        ids = List.copyOf(ids);
+        depths = List.copyOf(depths);
+        promptDepths = List.copyOf(promptDepths);
+        Objects.requireNonNull(text, "text is null");
+        Objects.requireNonNull(ending, "ending is null");
+        if (depths.size() != ids.size()) {
+            throw new IllegalArgumentException(depths.size() + " depths for " + ids.size() + " ids");
+        }
     }
-  }
 
-  /** Mean of {@link #depths}; 0 without new ids. */
-  public double meanDepth() {
-    return depths.stream().mapToInt(Integer::intValue).average().orElse(0);
-  }
+    /** Mean of {@link #depths}; 0 without new ids. */
+    public double meanDepth() {
+        return depths.stream().mapToInt(Integer::intValue).average().orElse(0);
+    }
 
-  /** Tokens whose keys and values are held: the prompt and all new ids but the last. */
-  public int cachedTokens() {
-    return promptDepths.isEmpty() ? 0 : promptDepths.size() + Math.max(0, ids.size() - 1);
-  }
+    /** Tokens whose keys and values are held: the prompt and all new ids but the last. */
+    public int cachedTokens() {
+        return promptDepths.isEmpty() ? 0 : promptDepths.size() + Math.max(0, ids.size() - 1);
+    }
 
-  /** Bytes of keys and values per token held; 0 if none is. */
-  public double kvBytesPerToken() {
-    return cachedTokens() == 0 ? 0 : (double) kvBytes / cachedTokens();
-  }
+    /** Bytes of keys and values per token held; 0 if none is. */
+    public double kvBytesPerToken() {
+        return cachedTokens() == 0 ? 0 : (double) kvBytes / cachedTokens();
+    }
 
-  /** Prompt tokens per second; 0 if nothing was measured. */
-  public double prefillTokensPerSecond() {
-    return prefillSeconds > 0 ? promptDepths.size() / prefillSeconds : 0;
-  }
+    /** Prompt tokens per second; 0 if nothing was measured. */
+    public double prefillTokensPerSecond() {
+        return prefillSeconds > 0 ? promptDepths.size() / prefillSeconds : 0;
+    }
 
-  /** Tokens per second of decoding, the first left out since it comes from the prefill; 0 if there is no other. */
-  public double decodingTokensPerSecond() {
-    return decodingSeconds > 0 && ids.size() > 1 ? (ids.size() - 1) / decodingSeconds : 0;
-  }
+    /** Tokens per second of decoding, the first left out since it comes from the prefill; 0 if there is no other. */
+    public double decodingTokensPerSecond() {
+        return decodingSeconds > 0 && ids.size() > 1 ? (ids.size() - 1) / decodingSeconds : 0;
+    }
 }

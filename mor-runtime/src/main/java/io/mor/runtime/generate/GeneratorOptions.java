@@ -9,18 +9,20 @@ package io.mor.runtime.generate;
  */
 public record GeneratorOptions(int maxSequences, int prefillRows, boolean promptSkip) {
 
-  /** Checks the ranges. */
-  public GeneratorOptions {
-    if (maxSequences < 1) {
-      throw new IllegalArgumentException("a generator for " + maxSequences + " sequences can generate nothing; it takes at least 1");
+    /** Checks the ranges. */
+    public GeneratorOptions {
+        if (maxSequences < 1) {
+            throw new IllegalArgumentException(
+                    "a generator for " + maxSequences + " sequences can generate nothing; it takes at least 1");
+        }
+        if (prefillRows < 1) {
+            throw new IllegalArgumentException(
+                    "a prefill of " + prefillRows + " tokens at a time never ends; it takes at least 1");
+        }
     }
-    if (prefillRows < 1) {
-      throw new IllegalArgumentException("a prefill of " + prefillRows + " tokens at a time never ends; it takes at least 1");
-    }
-  }
 
-  /** For a batch of so many sequences. */
-  public static GeneratorOptions forSequences(int maxSequences) {
-    return new GeneratorOptions(maxSequences, 2048, true);
-  }
+    /** For a batch of so many sequences. */
+    public static GeneratorOptions forSequences(int maxSequences) {
+        return new GeneratorOptions(maxSequences, 2048, true);
+    }
 }

@@ -12,12 +12,12 @@ import java.util.Objects;
  */
 public record ImportedWeight(String name, List<Integer> shape, float[] values) {
 
-  /** Checks that the values fill the shape. */
-  public ImportedWeight {
-    Objects.requireNonNull(name, "name is null");
-    shape = List.copyOf(shape);
-    if (shape.stream().mapToLong(Integer::longValue).reduce(1, Math::multiplyExact) != values.length) {
-      throw new IllegalArgumentException(name + " of shape " + shape + " has " + values.length + " values");
+    /** Checks that the values fill the shape. */
+    public ImportedWeight {
+        Objects.requireNonNull(name, "name is null");
+        shape = List.copyOf(shape);
+        if (shape.stream().mapToLong(Integer::longValue).reduce(1, Math::multiplyExact) != values.length) {
+            throw new IllegalArgumentException(name + " of shape " + shape + " has " + values.length + " values");
+        }
     }
-  }
 }

@@ -15,24 +15,24 @@ package io.mor.runtime.importer;
  * @param ropeTheta base of the rotary embedding
  */
 public record LlamaShape(
-    int hidden,
-    int ffn,
-    int layers,
-    int heads,
-    int kvHeads,
-    int vocabulary,
-    int context,
-    boolean tied,
-    double normEpsilon,
-    double ropeTheta) {
+        int hidden,
+        int ffn,
+        int layers,
+        int heads,
+        int kvHeads,
+        int vocabulary,
+        int context,
+        boolean tied,
+        double normEpsilon,
+        double ropeTheta) {
 
-  /** Width of one head. */
-  public int headWidth() {
-    return hidden / heads;
-  }
+    /** Width of one head. */
+    public int headWidth() {
+        return hidden / heads;
+    }
 
-  /** Width of all keys, or all values, of a row. */
-  public int kvWidth() {
-    return kvHeads * headWidth();
-  }
+    /** Width of all keys, or all values, of a row. */
+    public int kvWidth() {
+        return kvHeads * headWidth();
+    }
 }

@@ -16,85 +16,86 @@ import java.util.Map;
  */
 public final class MemoryPool implements AutoCloseable {
 
-  private record Shape(int rows, int columns) {}
+    private record Shape(int rows, int columns) {}
 
-  private final Backend backend;
-  private final Map<Shape, Deque<Tensor>> free = new HashMap<>();
-  private final Map<Integer, Deque<IntTensor>> freeInts = new HashMap<>();
-  private long heldBytes;
+    private final Backend backend;
+    private final Map<Shape, Deque<Tensor>> free = new HashMap<>();
+    private final Map<Integer, Deque<IntTensor>> freeInts = new HashMap<>();
+    private long heldBytes;
 
-  /** A pool over a backend, which must outlive it. */
-  public MemoryPool(Backend backend) {
-    this.backend = backend;
-  }
-
-  /** The backend whose memory this is. */
-  public Backend backend() {
-    return backend;
-  }
-
-  /** A new region; its memory comes back when it is closed. */
-  public Region region() {
-    return new Region(this);
-  }
-
-  /** Bytes that the pool has taken from the backend, in use or not. */
-  public long heldBytes() {
-    return heldBytes;
-  }
-
-  Tensor take(int rows, int columns) {
-    Deque<Tensor> candidates = free.get(new Shape(rows, columns));
-    if (candidates != null && !candidates.isEmpty()) {
-      return candidates.pop();
+    /** A pool over a backend, which must outlive it. */
+    public MemoryPool(Backend backend) {
+        this.backend = backend;
     }
-    Tensor fresh = backend.allocate(rows, columns);
-    heldBytes += bytes(fresh);
-    return fresh;
-  }
 
-  IntTensor takeInts(int length) {
-    Deque<IntTensor> candidates = freeInts.get(length);
-    if (candidates != null && !candidates.isEmpty()) {
-      return candidates.pop();
+    /** The backend whose memory this is. */
+    public Backend backend() {
+        return backend;
     }
-    IntTensor fresh = backend.allocateInts(length);
-    heldBytes += 4L * length;
-    return fresh;
-  }
 
-  void give(Tensor tensor) {
-    free.computeIfAbsent(new Shape(tensor.rows(), tensor.columns()), shape -> new ArrayDeque<>()).push(tensor);
-  }
-
-  void give(IntTensor tensor) {
-    freeInts.computeIfAbsent(tensor.length(), length -> new ArrayDeque<>()).push(tensor);
-  }
-
-  /** Gives the memory that is not in use back to the backend; for calls whose shapes change from one to the next. */
-  public void trim() {
-    for (Deque<Tensor> tensors : free.values()) {
-      for (Tensor tensor : tensors) {
-        heldBytes -= bytes(tensor);
-        backend.release(tensor);
-      }
+    /** A new region; its memory comes back when it is closed. */
+    public Region region() {
+        return new Region(this);
     }
-    free.clear();
-    for (Deque<IntTensor> tensors : freeInts.values()) {
-      for (IntTensor tensor : tensors) {
-        heldBytes -= 4L * tensor.length();
-        backend.release(tensor);
-      }
+
+    /** Bytes that the pool has taken from the backend, in use or not. */
+    public long heldBytes() {
+        return heldBytes;
     }
-    freeInts.clear();
-  }
 
-  private long bytes(Tensor tensor) {
-    return (long) tensor.rows() * tensor.columns() * backend.precision().bytes();
-  }
+    Tensor take(int rows, int columns) {
+        Deque<Tensor> candidates = free.get(new Shape(rows, columns));
+        if (candidates != null && !candidates.isEmpty()) {
+            return candidates.pop();
+        }
+        Tensor fresh = backend.allocate(rows, columns);
+        heldBytes += bytes(fresh);
+        return fresh;
+    }
 
-  @Override
-  public void close() {
-    trim();
-  }
+    IntTensor takeInts(int length) {
+        Deque<IntTensor> candidates = freeInts.get(length);
+        if (candidates != null && !candidates.isEmpty()) {
+            return candidates.pop();
+        }
+        IntTensor fresh = backend.allocateInts(length);
+        heldBytes += 4L * length;
+        return fresh;
+    }
+
+    void give(Tensor tensor) {
+        free.computeIfAbsent(new Shape(tensor.rows(), tensor.columns()), shape -> new ArrayDeque<>())
+                .push(tensor);
+    }
+
+    void give(IntTensor tensor) {
+        freeInts.computeIfAbsent(tensor.length(), length -> new ArrayDeque<>()).push(tensor);
+    }
+
+    /** Gives the memory that is not in use back to the backend; for calls whose shapes change from one to the next. */
+    public void trim() {
+        for (Deque<Tensor> tensors : free.values()) {
+            for (Tensor tensor : tensors) {
+                heldBytes -= bytes(tensor);
+                backend.release(tensor);
+            }
+        }
+        free.clear();
+        for (Deque<IntTensor> tensors : freeInts.values()) {
+            for (IntTensor tensor : tensors) {
+                heldBytes -= 4L * tensor.length();
+                backend.release(tensor);
+            }
+        }
+        freeInts.clear();
+    }
+
+    private long bytes(Tensor tensor) {
+        return (long) tensor.rows() * tensor.columns() * backend.precision().bytes();
+    }
+
+    @Override
+    public void close() {
+        trim();
+    }
 }

@@ -10,67 +10,67 @@ import java.util.List;
 /** Memory with one lifetime: a micro-step's activations, a call's tensors. Closing it ends the life of all of them. One thread. */
 public final class Region implements AutoCloseable {
 
-  private final MemoryPool pool;
-  private final List<Tensor> tensors = new ArrayList<>();
-  private final List<IntTensor> ints = new ArrayList<>();
-  private boolean closed;
+    private final MemoryPool pool;
+    private final List<Tensor> tensors = new ArrayList<>();
+    private final List<IntTensor> ints = new ArrayList<>();
+    private boolean closed;
 
-  Region(MemoryPool pool) {
-    this.pool = pool;
-  }
-
-  /** The backend whose memory this is. */
-  public Backend backend() {
-    return pool.backend();
-  }
-
-  /** Memory for rows of an extent, contents unspecified. */
-  public Tensor allocate(Extent extent, int columns) {
-    Tensor exact = allocate(extent.bound(), columns);
-    return extent.isExact() ? exact : backend().view(exact, 0, extent, columns);
-  }
-
-  /** Memory for exactly {@code rows} rows, contents unspecified. */
-  public Tensor allocate(int rows, int columns) {
-    checkOpen();
-    Tensor tensor = pool.take(rows, columns);
-    tensors.add(tensor);
-    return tensor;
-  }
-
-  /** Memory for integers, contents unspecified. */
-  public IntTensor allocateInts(int length) {
-    checkOpen();
-    IntTensor tensor = pool.takeInts(length);
-    ints.add(tensor);
-    return tensor;
-  }
-
-  /** Integers with values. */
-  public IntTensor ints(int... values) {
-    IntTensor tensor = allocateInts(values.length);
-    backend().write(tensor, values);
-    return tensor;
-  }
-
-  private void checkOpen() {
-    if (closed) {
-      throw new IllegalStateException("memory was asked of a region that is closed");
+    Region(MemoryPool pool) {
+        this.pool = pool;
     }
-  }
 
-  @Override
-  public void close() {
-    if (closed) {
-      return;
+    /** The backend whose memory this is. */
+    public Backend backend() {
+        return pool.backend();
     }
-    closed = true;
-    // In reverse, so that the next region of the same shapes gets the same memory in the same order.
-    for (int i = tensors.size() - 1; i >= 0; i--) {
-      pool.give(tensors.get(i));
+
+    /** Memory for rows of an extent, contents unspecified. */
+    public Tensor allocate(Extent extent, int columns) {
+        Tensor exact = allocate(extent.bound(), columns);
+        return extent.isExact() ? exact : backend().view(exact, 0, extent, columns);
     }
-    for (int i = ints.size() - 1; i >= 0; i--) {
-      pool.give(ints.get(i));
+
+    /** Memory for exactly {@code rows} rows, contents unspecified. */
+    public Tensor allocate(int rows, int columns) {
+        checkOpen();
+        Tensor tensor = pool.take(rows, columns);
+        tensors.add(tensor);
+        return tensor;
     }
-  }
+
+    /** Memory for integers, contents unspecified. */
+    public IntTensor allocateInts(int length) {
+        checkOpen();
+        IntTensor tensor = pool.takeInts(length);
+        ints.add(tensor);
+        return tensor;
+    }
+
+    /** Integers with values. */
+    public IntTensor ints(int... values) {
+        IntTensor tensor = allocateInts(values.length);
+        backend().write(tensor, values);
+        return tensor;
+    }
+
+    private void checkOpen() {
+        if (closed) {
+            throw new IllegalStateException("memory was asked of a region that is closed");
+        }
+    }
+
+    @Override
+    public void close() {
+        if (closed) {
+            return;
+        }
+        closed = true;
+        // In reverse, so that the next region of the same shapes gets the same memory in the same order.
+        for (int i = tensors.size() - 1; i >= 0; i--) {
+            pool.give(tensors.get(i));
+        }
+        for (int i = ints.size() - 1; i >= 0; i--) {
+            pool.give(ints.get(i));
+        }
+    }
 }

@@ -11,24 +11,29 @@ import java.util.Optional;
 /** No routing: every row goes through every recursion, {@code H <- B(H)}. What makes a plain recursive model. */
 final class AllRowsRouter implements Router {
 
-  @Override
-  public Routing route(RouterContext context, TokenBatch batch, Tensor rows, RoutingState state) {
-    return new Routing(Optional.empty(), RoutingState.NONE, Optional.empty());
-  }
+    @Override
+    public Routing route(RouterContext context, TokenBatch batch, Tensor rows, RoutingState state) {
+        return new Routing(Optional.empty(), RoutingState.NONE, Optional.empty());
+    }
 
-  @Override
-  public Tensor update(
-      RouterContext context, TokenBatch batch, Tensor previous, Tensor output, RoutingState state, Optional<Tensor> gate) {
-    return output;
-  }
+    @Override
+    public Tensor update(
+            RouterContext context,
+            TokenBatch batch,
+            Tensor previous,
+            Tensor output,
+            RoutingState state,
+            Optional<Tensor> gate) {
+        return output;
+    }
 
-  @Override
-  public boolean updatesByGatedAddition() {
-    return false;
-  }
+    @Override
+    public boolean updatesByGatedAddition() {
+        return false;
+    }
 
-  @Override
-  public double expectedShare(int recursion, int recursions) {
-    return 1;
-  }
+    @Override
+    public double expectedShare(int recursion, int recursions) {
+        return 1;
+    }
 }

@@ -11,8 +11,8 @@ package io.mor.runtime.model;
  */
 public record CallProgress(long seed, long step, long totalSteps, long microBatch, int accumulation) {
 
-  /** For calls outside training. */
-  public static CallProgress none(long seed) {
-    return new CallProgress(seed, 0, 1, 0, 1);
-  }
+    /** For calls outside training. */
+    public static CallProgress none(long seed) {
+        return new CallProgress(seed, 0, 1, 0, 1);
+    }
 }

@@ -15,85 +15,86 @@ import java.util.regex.Pattern;
  */
 public final class LayerSources {
 
-  private static final Pattern LAYER_NAME = Pattern.compile("layers\\.(\\d+)\\.(.*)");
+    private static final Pattern LAYER_NAME = Pattern.compile("layers\\.(\\d+)\\.(.*)");
 
-  private final List<List<Integer>> sources;
+    private final List<List<Integer>> sources;
 
-  private LayerSources(List<List<Integer>> sources) {
-    this.sources = sources;
-  }
-
-  /** The sources for a plan. */
-  public static LayerSources of(LayerPlan plan, Initialization initialization, int fullLayers, long seed) {
-    List<List<Integer>> sources = new ArrayList<>();
-    int block = plan.blockLayers();
-    boolean middle = plan.sharing().isMiddle();
-    if (plan.sharing() == Sharing.NONE) {
-      for (int layer = 0; layer < plan.layers(); layer++) {
-        sources.add(List.of(layer));
-      }
-      return new LayerSources(sources);
+    private LayerSources(List<List<Integer>> sources) {
+        this.sources = sources;
     }
-    int first = middle ? 1 : 0;
-    int last = middle ? fullLayers - 2 : fullLayers - 1;
-    List<Integer> picked =
-        switch (initialization) {
-          case STEPWISE -> LayerPlan.roundedLinspace(first, last, block);
-          case LOWER -> consecutive(first, block);
-          case UPPER -> consecutive(last - block + 1, block);
-          case RANDOM -> sample(first, last, block, seed);
-          case AVERAGE -> List.of();
-        };
-    for (int physical = 0; physical < plan.physicalLayers(); physical++) {
-      if (middle && physical == 0) {
-        sources.add(List.of(0));
-      } else if (middle && physical == plan.physicalLayers() - 1) {
-        sources.add(List.of(fullLayers - 1));
-      } else if (initialization == Initialization.AVERAGE) {
-        List<Integer> tied = new ArrayList<>();
-        for (int layer = 0; layer < plan.layers(); layer++) {
-          if (plan.map().get(layer) == physical) {
-            tied.add(plan.picked().get(layer));
-          }
+
+    /** The sources for a plan. */
+    public static LayerSources of(LayerPlan plan, Initialization initialization, int fullLayers, long seed) {
+        List<List<Integer>> sources = new ArrayList<>();
+        int block = plan.blockLayers();
+        boolean middle = plan.sharing().isMiddle();
+        if (plan.sharing() == Sharing.NONE) {
+            for (int layer = 0; layer < plan.layers(); layer++) {
+                sources.add(List.of(layer));
+            }
+            return new LayerSources(sources);
         }
-        sources.add(tied);
-      } else {
-        sources.add(List.of(picked.get(physical - first)));
-      }
+        int first = middle ? 1 : 0;
+        int last = middle ? fullLayers - 2 : fullLayers - 1;
+        List<Integer> picked = switch (initialization) {
+            case STEPWISE -> LayerPlan.roundedLinspace(first, last, block);
+            case LOWER -> consecutive(first, block);
+            case UPPER -> consecutive(last - block + 1, block);
+            case RANDOM -> sample(first, last, block, seed);
+            case AVERAGE -> List.of();
+        };
+        for (int physical = 0; physical < plan.physicalLayers(); physical++) {
+            if (middle && physical == 0) {
+                sources.add(List.of(0));
+            } else if (middle && physical == plan.physicalLayers() - 1) {
+                sources.add(List.of(fullLayers - 1));
+            } else if (initialization == Initialization.AVERAGE) {
+                List<Integer> tied = new ArrayList<>();
+                for (int layer = 0; layer < plan.layers(); layer++) {
+                    if (plan.map().get(layer) == physical) {
+                        tied.add(plan.picked().get(layer));
+                    }
+                }
+                sources.add(tied);
+            } else {
+                sources.add(List.of(picked.get(physical - first)));
+            }
+        }
+        return new LayerSources(sources);
     }
-    return new LayerSources(sources);
-  }
 
-  private static List<Integer> consecutive(int first, int count) {
-    List<Integer> numbers = new ArrayList<>();
-    for (int i = 0; i < count; i++) {
-      numbers.add(first + i);
+    private static List<Integer> consecutive(int first, int count) {
+        List<Integer> numbers = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            numbers.add(first + i);
+        }
+        return numbers;
     }
-    return numbers;
-  }
 
-  /** A sorted sample without replacement: the {@code count} numbers with the smallest random keys. */
-  private static List<Integer> sample(int first, int last, int count, long seed) {
-    RandomKey key = RandomKey.of(seed, "layer sample", 0);
-    return consecutive(first, last - first + 1).stream()
-        .sorted(Comparator.comparingDouble(layer -> key.uniform(0, layer)))
-        .limit(count)
-        .sorted()
-        .toList();
-  }
-
-  /** The full model's layers that a physical layer starts from. */
-  public List<Integer> of(int physicalLayer) {
-    return sources.get(physicalLayer);
-  }
-
-  /** The full model's parameters that a parameter starts from; itself if it belongs to no layer. */
-  public List<String> of(String parameter) {
-    Matcher matcher = LAYER_NAME.matcher(parameter);
-    if (!matcher.matches()) {
-      return List.of(parameter);
+    /** A sorted sample without replacement: the {@code count} numbers with the smallest random keys. */
+    private static List<Integer> sample(int first, int last, int count, long seed) {
+        RandomKey key = RandomKey.of(seed, "layer sample", 0);
+        return consecutive(first, last - first + 1).stream()
+                .sorted(Comparator.comparingDouble(layer -> key.uniform(0, layer)))
+                .limit(count)
+                .sorted()
+                .toList();
     }
-    String rest = matcher.group(2);
-    return of(Integer.parseInt(matcher.group(1))).stream().map(layer -> "layers." + layer + "." + rest).toList();
-  }
+
+    /** The full model's layers that a physical layer starts from. */
+    public List<Integer> of(int physicalLayer) {
+        return sources.get(physicalLayer);
+    }
+
+    /** The full model's parameters that a parameter starts from; itself if it belongs to no layer. */
+    public List<String> of(String parameter) {
+        Matcher matcher = LAYER_NAME.matcher(parameter);
+        if (!matcher.matches()) {
+            return List.of(parameter);
+        }
+        String rest = matcher.group(2);
+        return of(Integer.parseInt(matcher.group(1))).stream()
+                .map(layer -> "layers." + layer + "." + rest)
+                .toList();
+    }
 }

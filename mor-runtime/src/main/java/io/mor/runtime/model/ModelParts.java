@@ -19,7 +19,7 @@ import java.util.function.Function;
  * @param selector makes the causal selector; empty for none
  */
 public record ModelParts(
-    BiFunction<ModelShape, BlockPlacement, RecursionBlock> block,
-    Optional<Function<ModelShape, Router>> router,
-    KvCache cache,
-    Optional<Function<ModelShape, Selector>> selector) {}
+        BiFunction<ModelShape, BlockPlacement, RecursionBlock> block,
+        Optional<Function<ModelShape, Router>> router,
+        KvCache cache,
+        Optional<Function<ModelShape, Selector>> selector) {}

@@ -23,140 +23,159 @@ import java.util.Map;
  */
 public final class Weights implements AutoCloseable {
 
-  private record Owned(Parameter parameter, Tensor value) {}
+    private record Owned(Parameter parameter, Tensor value) {}
 
-  private final Backend backend;
-  private final Map<String, Owned> parameters = new LinkedHashMap<>();
-  private final Map<String, StateBuffer> bufferKeys = new LinkedHashMap<>();
-  private final Map<String, Tensor> buffers = new LinkedHashMap<>();
-  private final Map<Tensor, Tensor> gradients = new IdentityHashMap<>();
+    private final Backend backend;
+    private final Map<String, Owned> parameters = new LinkedHashMap<>();
+    private final Map<String, StateBuffer> bufferKeys = new LinkedHashMap<>();
+    private final Map<String, Tensor> buffers = new LinkedHashMap<>();
+    private final Map<Tensor, Tensor> gradients = new IdentityHashMap<>();
 
-  /**
-   * Memory for everything that the parts declare, not yet initialised but for the buffers.
-   *
-   * @throws IllegalArgumentException if two parts declare one name
-   */
-  public Weights(Backend backend, Collection<? extends Stateful> parts) {
-    this.backend = backend;
-    for (Stateful part : parts) {
-      for (Parameter parameter : part.parameters()) {
-        if (parameters.containsKey(parameter.name())) {
-          throw new IllegalArgumentException("parameter " + parameter.name() + " is declared twice, the second time by " + part.getClass().getName());
+    /**
+     * Memory for everything that the parts declare, not yet initialised but for the buffers.
+     *
+     * @throws IllegalArgumentException if two parts declare one name
+     */
+    public Weights(Backend backend, Collection<? extends Stateful> parts) {
+        this.backend = backend;
+        for (Stateful part : parts) {
+            for (Parameter parameter : part.parameters()) {
+                if (parameters.containsKey(parameter.name())) {
+                    throw new IllegalArgumentException(
+                            "parameter " + parameter.name() + " is declared twice, the second time by "
+                                    + part.getClass().getName());
+                }
+                parameters.put(
+                        parameter.name(),
+                        new Owned(parameter, backend.allocate(parameter.rows(), parameter.columns())));
+            }
+            for (StateBuffer buffer : part.buffers()) {
+                if (bufferKeys.putIfAbsent(buffer.name(), buffer) != null) {
+                    throw new IllegalArgumentException(
+                            "buffer " + buffer.name() + " is declared twice, the second time by "
+                                    + part.getClass().getName());
+                }
+                Tensor values = backend.allocate(buffer.rows(), buffer.columns());
+                backend.fill(values, buffer.initial());
+                buffers.put(buffer.name(), values);
+            }
         }
-        parameters.put(parameter.name(), new Owned(parameter, backend.allocate(parameter.rows(), parameter.columns())));
-      }
-      for (StateBuffer buffer : part.buffers()) {
-        if (bufferKeys.putIfAbsent(buffer.name(), buffer) != null) {
-          throw new IllegalArgumentException("buffer " + buffer.name() + " is declared twice, the second time by " + part.getClass().getName());
+    }
+
+    /** The backend that holds the values. */
+    public Backend backend() {
+        return backend;
+    }
+
+    /** Draws fresh values: each parameter from a stream of its own, named after {@code sources} if that has it (spec 1.4). */
+    public void initialize(long seed, double initializerRange, LayerSources sources) {
+        for (Owned owned : parameters.values()) {
+            backend.write(
+                    owned.value(),
+                    fresh(
+                            owned.parameter(),
+                            seed,
+                            initializerRange,
+                            sources.of(owned.parameter().name())));
         }
-        Tensor values = backend.allocate(buffer.rows(), buffer.columns());
-        backend.fill(values, buffer.initial());
-        buffers.put(buffer.name(), values);
-      }
     }
-  }
 
-  /** The backend that holds the values. */
-  public Backend backend() {
-    return backend;
-  }
-
-  /** Draws fresh values: each parameter from a stream of its own, named after {@code sources} if that has it (spec 1.4). */
-  public void initialize(long seed, double initializerRange, LayerSources sources) {
-    for (Owned owned : parameters.values()) {
-      backend.write(owned.value(), fresh(owned.parameter(), seed, initializerRange, sources.of(owned.parameter().name())));
-    }
-  }
-
-  private static double[] fresh(Parameter parameter, long seed, double initializerRange, List<String> sources) {
-    double[] values = new double[Math.multiplyExact(parameter.rows(), parameter.columns())];
-    double deviation;
-    switch (parameter.initializer()) {
-      case Initializer.Constant constant -> {
-        Arrays.fill(values, constant.value());
+    private static double[] fresh(Parameter parameter, long seed, double initializerRange, List<String> sources) {
+        double[] values = new double[Math.multiplyExact(parameter.rows(), parameter.columns())];
+        double deviation;
+        switch (parameter.initializer()) {
+            case Initializer.Constant constant -> {
+                Arrays.fill(values, constant.value());
+                return values;
+            }
+            case Initializer.Normal normal -> deviation = normal.standardDeviation();
+            case Initializer.ModelDefault ignored -> deviation = initializerRange;
+        }
+        for (String source : sources) {
+            RandomKey key = RandomKey.of(seed, "initialize " + source, 0);
+            for (int i = 0; i < values.length; i++) {
+                values[i] += deviation * key.normal(0, i) / sources.size();
+            }
+        }
         return values;
-      }
-      case Initializer.Normal normal -> deviation = normal.standardDeviation();
-      case Initializer.ModelDefault ignored -> deviation = initializerRange;
     }
-    for (String source : sources) {
-      RandomKey key = RandomKey.of(seed, "initialize " + source, 0);
-      for (int i = 0; i < values.length; i++) {
-        values[i] += deviation * key.normal(0, i) / sources.size();
-      }
+
+    /** Makes room for gradients and sets them to zero. */
+    public void enableGradients() {
+        if (gradients.isEmpty()) {
+            for (Owned owned : parameters.values()) {
+                gradients.put(
+                        owned.value(),
+                        backend.allocate(
+                                owned.parameter().rows(), owned.parameter().columns()));
+            }
+        }
+        zeroGradients();
     }
-    return values;
-  }
 
-  /** Makes room for gradients and sets them to zero. */
-  public void enableGradients() {
-    if (gradients.isEmpty()) {
-      for (Owned owned : parameters.values()) {
-        gradients.put(owned.value(), backend.allocate(owned.parameter().rows(), owned.parameter().columns()));
-      }
+    /** Sets all gradients to zero. */
+    public void zeroGradients() {
+        gradients.values().forEach(gradient -> backend.fill(gradient, 0));
     }
-    zeroGradients();
-  }
 
-  /** Sets all gradients to zero. */
-  public void zeroGradients() {
-    gradients.values().forEach(gradient -> backend.fill(gradient, 0));
-  }
-
-  /** The gradient of each parameter's tensor; empty unless enabled. */
-  public Map<Tensor, Tensor> gradients() {
-    return Collections.unmodifiableMap(gradients);
-  }
-
-  /** All parameters in the order of declaration. */
-  public List<Parameter> parameters() {
-    return parameters.values().stream().map(Owned::parameter).toList();
-  }
-
-  /** All buffers in the order of declaration. */
-  public List<StateBuffer> buffers() {
-    return List.copyOf(bufferKeys.values());
-  }
-
-  /** A parameter's values. */
-  public Tensor value(Parameter parameter) {
-    Owned owned = parameters.get(parameter.name());
-    if (owned == null || !owned.parameter().equals(parameter)) {
-      throw new IllegalArgumentException("parameter " + parameter.name() + " was not declared by any part of this model");
+    /** The gradient of each parameter's tensor; empty unless enabled. */
+    public Map<Tensor, Tensor> gradients() {
+        return Collections.unmodifiableMap(gradients);
     }
-    return owned.value();
-  }
 
-  /** A buffer's values. */
-  public Tensor value(StateBuffer buffer) {
-    Tensor values = buffers.get(buffer.name());
-    if (values == null) {
-      throw new IllegalArgumentException("buffer " + buffer.name() + " was not declared by any part of this model");
+    /** All parameters in the order of declaration. */
+    public List<Parameter> parameters() {
+        return parameters.values().stream().map(Owned::parameter).toList();
     }
-    return values;
-  }
 
-  /** A parameter's gradient. */
-  public Tensor gradient(Parameter parameter) {
-    Tensor gradient = gradients.get(value(parameter));
-    if (gradient == null) {
-      throw new IllegalStateException("gradients are not enabled");
+    /** All buffers in the order of declaration. */
+    public List<StateBuffer> buffers() {
+        return List.copyOf(bufferKeys.values());
     }
-    return gradient;
-  }
 
-  /** Number of trained values. */
-  public long parameterCount() {
-    return parameters().stream().mapToLong(parameter -> (long) parameter.rows() * parameter.columns()).sum();
-  }
+    /** A parameter's values. */
+    public Tensor value(Parameter parameter) {
+        Owned owned = parameters.get(parameter.name());
+        if (owned == null || !owned.parameter().equals(parameter)) {
+            throw new IllegalArgumentException(
+                    "parameter " + parameter.name() + " was not declared by any part of this model");
+        }
+        return owned.value();
+    }
 
-  @Override
-  public void close() {
-    parameters.values().forEach(owned -> backend.release(owned.value()));
-    buffers.values().forEach(backend::release);
-    gradients.values().forEach(backend::release);
-    parameters.clear();
-    buffers.clear();
-    gradients.clear();
-  }
+    /** A buffer's values. */
+    public Tensor value(StateBuffer buffer) {
+        Tensor values = buffers.get(buffer.name());
+        if (values == null) {
+            throw new IllegalArgumentException(
+                    "buffer " + buffer.name() + " was not declared by any part of this model");
+        }
+        return values;
+    }
+
+    /** A parameter's gradient. */
+    public Tensor gradient(Parameter parameter) {
+        Tensor gradient = gradients.get(value(parameter));
+        if (gradient == null) {
+            throw new IllegalStateException("gradients are not enabled");
+        }
+        return gradient;
+    }
+
+    /** Number of trained values. */
+    public long parameterCount() {
+        return parameters().stream()
+                .mapToLong(parameter -> (long) parameter.rows() * parameter.columns())
+                .sum();
+    }
+
+    @Override
+    public void close() {
+        parameters.values().forEach(owned -> backend.release(owned.value()));
+        buffers.values().forEach(backend::release);
+        gradients.values().forEach(backend::release);
+        parameters.clear();
+        buffers.clear();
+        gradients.clear();
+    }
 }

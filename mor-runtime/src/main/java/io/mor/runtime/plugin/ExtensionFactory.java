@@ -25,95 +25,101 @@ import java.util.logging.Logger;
  */
 public final class ExtensionFactory implements AutoCloseable {
 
-  /** Kept, because loggers are collected with their levels: Guice cannot read line numbers of this class version and would warn. */
-  private static final Logger LINE_NUMBERS = Logger.getLogger("com.google.inject.internal.util.LineNumbers");
+    /** Kept, because loggers are collected with their levels: Guice cannot read line numbers of this class version and would warn. */
+    private static final Logger LINE_NUMBERS = Logger.getLogger("com.google.inject.internal.util.LineNumbers");
 
-  private final PluginCatalog catalog;
-  private final AtomicReference<Injector> injector = new AtomicReference<>();
+    private final PluginCatalog catalog;
+    private final AtomicReference<Injector> injector = new AtomicReference<>();
 
-  /** A factory of the extensions in a catalog; the catalog stays the caller's to close. */
-  public ExtensionFactory(PluginCatalog catalog) {
-    this.catalog = catalog;
-    LINE_NUMBERS.setLevel(Level.SEVERE);
-    injector.set(
-        Guice.createInjector(
-            Stage.PRODUCTION,
-            new AbstractModule() {
-              @Override
-              protected void configure() {
+    /** A factory of the extensions in a catalog; the catalog stays the caller's to close. */
+    public ExtensionFactory(PluginCatalog catalog) {
+        this.catalog = catalog;
+        LINE_NUMBERS.setLevel(Level.SEVERE);
+        injector.set(Guice.createInjector(Stage.PRODUCTION, new AbstractModule() {
+            @Override
+            protected void configure() {
                 binder().requireExplicitBindings();
-              }
-            }));
-  }
-
-  /** The extensions it can make. */
-  public PluginCatalog catalog() {
-    return catalog;
-  }
-
-  /**
-   * A new instance.
-   *
-   * @param <T> the kind's interface
-   * @param options the keys of the extension's section, without {@code type}; as {@link java.util.Map}s, lists, texts, numbers, booleans
-   * @param bindings what constructors may ask for besides the config record, by exact type, for example {@code ModelShape.class}
-   * @throws UsageException if the id is not there or the options are wrong
-   * @throws MorException if the extension cannot be made; the message names it and its plugin
-   */
-  public <T> T create(ExtensionKind kind, String id, Map<String, Object> options, Map<Class<?>, Object> bindings) {
-    FoundExtension found = catalog.get(kind, id);
-    return create(found, config(found.extension(), options), bindings);
-  }
-
-  /** The config record of an extension. */
-  public static Record config(Extension extension, Map<String, Object> options) {
-    return RecordBinder.bindOrThrow(extension.config(), ConfigNode.of(options), extension.kind().id() + " '" + extension.id() + "'");
-  }
-
-  /**
-   * A new instance with a config record made before.
-   *
-   * @param <T> the kind's interface
-   */
-  public <T> T create(FoundExtension found, Record config, Map<Class<?>, Object> bindings) {
-    Injector parent = injector.get();
-    if (parent == null) {
-      throw new IllegalStateException("the extension factory is closed");
+            }
+        }));
     }
-    Extension extension = found.extension();
-    try {
-      Constructor<?> constructor = InjectedConstructor.of(found, config.getClass(), bindings.keySet());
-      Injector child = parent.createChildInjector(new ExtensionModule(extension.implementation(), constructor, config, bindings));
-      @SuppressWarnings("unchecked") // Extension checks that the implementation implements the kind's interface
-      T instance = (T) child.getInstance(extension.implementation());
-      return instance;
-    } catch (ProvisionException e) {
-      throw failure(found, e.getCause() == null ? e : e.getCause());
-    } catch (CreationException e) {
-      throw new MorException("cannot wire " + found.describe() + ": " + e.getErrorMessages().iterator().next().getMessage(), e);
-    } catch (LinkageError e) {
-      throw failure(found, e);
-    }
-  }
 
-  private static MorException failure(FoundExtension found, Throwable thrown) {
-    Throwable cause = thrown instanceof UndeclaredThrowableException && thrown.getCause() != null ? thrown.getCause() : thrown;
-    if (cause instanceof UsageException usage) {
-      return usage;
+    /** The extensions it can make. */
+    public PluginCatalog catalog() {
+        return catalog;
     }
-    if (cause instanceof IllegalArgumentException refused) {
-      return new UsageException("cannot make " + found.describe() + ": " + refused.getMessage(), refused);
-    }
-    if (cause instanceof MorException own) {
-      return new MorException("cannot make " + found.describe() + ": " + own.getMessage(), own);
-    }
-    String reason = cause instanceof LinkageError ? LoadedPlugin.reason(cause) : "its constructor threw " + LoadedPlugin.reason(cause);
-    return new MorException("cannot make " + found.describe() + ": " + reason, cause);
-  }
 
-  /** Drops the injector. */
-  @Override
-  public void close() {
-    injector.set(null);
-  }
+    /**
+     * A new instance.
+     *
+     * @param <T> the kind's interface
+     * @param options the keys of the extension's section, without {@code type}; as {@link java.util.Map}s, lists, texts, numbers, booleans
+     * @param bindings what constructors may ask for besides the config record, by exact type, for example {@code ModelShape.class}
+     * @throws UsageException if the id is not there or the options are wrong
+     * @throws MorException if the extension cannot be made; the message names it and its plugin
+     */
+    public <T> T create(ExtensionKind kind, String id, Map<String, Object> options, Map<Class<?>, Object> bindings) {
+        FoundExtension found = catalog.get(kind, id);
+        return create(found, config(found.extension(), options), bindings);
+    }
+
+    /** The config record of an extension. */
+    public static Record config(Extension extension, Map<String, Object> options) {
+        return RecordBinder.bindOrThrow(
+                extension.config(), ConfigNode.of(options), extension.kind().id() + " '" + extension.id() + "'");
+    }
+
+    /**
+     * A new instance with a config record made before.
+     *
+     * @param <T> the kind's interface
+     */
+    public <T> T create(FoundExtension found, Record config, Map<Class<?>, Object> bindings) {
+        Injector parent = injector.get();
+        if (parent == null) {
+            throw new IllegalStateException("the extension factory is closed");
+        }
+        Extension extension = found.extension();
+        try {
+            Constructor<?> constructor = InjectedConstructor.of(found, config.getClass(), bindings.keySet());
+            Injector child = parent.createChildInjector(
+                    new ExtensionModule(extension.implementation(), constructor, config, bindings));
+            @SuppressWarnings("unchecked") // Extension checks that the implementation implements the kind's interface
+            T instance = (T) child.getInstance(extension.implementation());
+            return instance;
+        } catch (ProvisionException e) {
+            throw failure(found, e.getCause() == null ? e : e.getCause());
+        } catch (CreationException e) {
+            throw new MorException(
+                    "cannot wire " + found.describe() + ": "
+                            + e.getErrorMessages().iterator().next().getMessage(),
+                    e);
+        } catch (LinkageError e) {
+            throw failure(found, e);
+        }
+    }
+
+    private static MorException failure(FoundExtension found, Throwable thrown) {
+        Throwable cause = thrown instanceof UndeclaredThrowableException && thrown.getCause() != null
+                ? thrown.getCause()
+                : thrown;
+        if (cause instanceof UsageException usage) {
+            return usage;
+        }
+        if (cause instanceof IllegalArgumentException refused) {
+            return new UsageException("cannot make " + found.describe() + ": " + refused.getMessage(), refused);
+        }
+        if (cause instanceof MorException own) {
+            return new MorException("cannot make " + found.describe() + ": " + own.getMessage(), own);
+        }
+        String reason = cause instanceof LinkageError
+                ? LoadedPlugin.reason(cause)
+                : "its constructor threw " + LoadedPlugin.reason(cause);
+        return new MorException("cannot make " + found.describe() + ": " + reason, cause);
+    }
+
+    /** Drops the injector. */
+    @Override
+    public void close() {
+        injector.set(null);
+    }
 }

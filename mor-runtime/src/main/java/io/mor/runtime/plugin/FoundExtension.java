@@ -12,8 +12,8 @@ import io.mor.api.plugin.MorPlugin;
  */
 public record FoundExtension(Extension extension, PluginSource source, MorPlugin plugin) {
 
-  /** "router 'expert-choice' of io.mor.router.expertchoice (/plugins/x.jar)". */
-  public String describe() {
-    return extension.kind().id() + " '" + extension.id() + "' of " + source;
-  }
+    /** "router 'expert-choice' of io.mor.router.expertchoice (/plugins/x.jar)". */
+    public String describe() {
+        return extension.kind().id() + " '" + extension.id() + "' of " + source;
+    }
 }

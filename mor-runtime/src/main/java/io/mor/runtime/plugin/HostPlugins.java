@@ -14,16 +14,17 @@ import java.util.Set;
  */
 record HostPlugins(String place, List<LoadedPlugin> plugins) {
 
-  static HostPlugins find() {
-    Module runtime = HostPlugins.class.getModule();
-    Set<Class<?>> seen = new HashSet<>();
-    List<LoadedPlugin> plugins = new ArrayList<>();
-    if (runtime.isNamed()) {
-      plugins.addAll(LoadedPlugin.all(ServiceLoader.load(runtime.getLayer(), MorPlugin.class), "the module path", seen::add));
+    static HostPlugins find() {
+        Module runtime = HostPlugins.class.getModule();
+        Set<Class<?>> seen = new HashSet<>();
+        List<LoadedPlugin> plugins = new ArrayList<>();
+        if (runtime.isNamed()) {
+            plugins.addAll(LoadedPlugin.all(
+                    ServiceLoader.load(runtime.getLayer(), MorPlugin.class), "the module path", seen::add));
+        }
+        // Also in a named-module host: it may have plugins on its class path.
+        ServiceLoader<MorPlugin> loader = ServiceLoader.load(MorPlugin.class, HostPlugins.class.getClassLoader());
+        plugins.addAll(LoadedPlugin.all(loader, "the class path", seen::add));
+        return new HostPlugins(runtime.isNamed() ? "the module path" : "the class path", plugins);
     }
-    // Also in a named-module host: it may have plugins on its class path.
-    ServiceLoader<MorPlugin> loader = ServiceLoader.load(MorPlugin.class, HostPlugins.class.getClassLoader());
-    plugins.addAll(LoadedPlugin.all(loader, "the class path", seen::add));
-    return new HostPlugins(runtime.isNamed() ? "the module path" : "the class path", plugins);
-  }
 }

@@ -17,70 +17,79 @@ import java.util.stream.Collectors;
 /** A plugin as a module layer. Its own libraries come before the host's; mor-api and jakarta.inject are always the host's. */
 final class LayerPluginLoader implements PluginLoader {
 
-  private static final Set<String> SHARED = Set.of("io.mor.api", "jakarta.inject");
+    private static final Set<String> SHARED = Set.of("io.mor.api", "jakarta.inject");
 
-  private final ModuleLayer layer;
+    private final ModuleLayer layer;
 
-  private LayerPluginLoader(ModuleLayer layer) {
-    this.layer = layer;
-  }
-
-  static LayerPluginLoader of(Module runtime, List<Path> jars) {
-    ModuleLayer parent = runtime.getLayer();
-    try {
-      ModuleFinder own = without(SHARED, ModuleFinder.of(jars.toArray(Path[]::new)));
-      Set<String> roots =
-          own.findAll().stream().map(module -> module.descriptor().name()).collect(Collectors.toSet());
-      Configuration configuration = resolve(parent.configuration(), own, roots);
-      ModuleLayer.Controller controller =
-          ModuleLayer.defineModulesWithOneLoader(configuration, List.of(parent), ClassLoader.getPlatformClassLoader());
-      if (runtime.isNativeAccessEnabled()) {
-        controller.layer().modules().forEach(controller::enableNativeAccess);
-      }
-      return new LayerPluginLoader(controller.layer());
-    } catch (FindException | ResolutionException | LayerInstantiationException e) {
-      throw new MorException("plugin " + jars + " cannot be loaded: " + e.getMessage(), e);
+    private LayerPluginLoader(ModuleLayer layer) {
+        this.layer = layer;
     }
-  }
 
-  private static Configuration resolve(Configuration parent, ModuleFinder own, Set<String> roots) {
-    try {
-      return parent.resolve(own, ModuleFinder.of(), roots);
-    } catch (ResolutionException clash) {
-      // An automatic module reads every module of the host, so a library that both have must be the host's.
-      Set<String> hosts = own.findAll().stream().map(module -> module.descriptor().name()).filter(name -> parent.findModule(name).isPresent()).collect(Collectors.toSet());
-      if (hosts.isEmpty()) {
-        throw clash;
-      }
-      return parent.resolve(without(hosts, own), ModuleFinder.of(), roots.stream().filter(root -> !hosts.contains(root)).toList());
+    static LayerPluginLoader of(Module runtime, List<Path> jars) {
+        ModuleLayer parent = runtime.getLayer();
+        try {
+            ModuleFinder own = without(SHARED, ModuleFinder.of(jars.toArray(Path[]::new)));
+            Set<String> roots = own.findAll().stream()
+                    .map(module -> module.descriptor().name())
+                    .collect(Collectors.toSet());
+            Configuration configuration = resolve(parent.configuration(), own, roots);
+            ModuleLayer.Controller controller = ModuleLayer.defineModulesWithOneLoader(
+                    configuration, List.of(parent), ClassLoader.getPlatformClassLoader());
+            if (runtime.isNativeAccessEnabled()) {
+                controller.layer().modules().forEach(controller::enableNativeAccess);
+            }
+            return new LayerPluginLoader(controller.layer());
+        } catch (FindException | ResolutionException | LayerInstantiationException e) {
+            throw new MorException("plugin " + jars + " cannot be loaded: " + e.getMessage(), e);
+        }
     }
-  }
 
-  private static ModuleFinder without(Set<String> names, ModuleFinder finder) {
-    return new ModuleFinder() {
-      @Override
-      public Optional<ModuleReference> find(String name) {
-        return names.contains(name) ? Optional.empty() : finder.find(name);
-      }
+    private static Configuration resolve(Configuration parent, ModuleFinder own, Set<String> roots) {
+        try {
+            return parent.resolve(own, ModuleFinder.of(), roots);
+        } catch (ResolutionException clash) {
+            // An automatic module reads every module of the host, so a library that both have must be the host's.
+            Set<String> hosts = own.findAll().stream()
+                    .map(module -> module.descriptor().name())
+                    .filter(name -> parent.findModule(name).isPresent())
+                    .collect(Collectors.toSet());
+            if (hosts.isEmpty()) {
+                throw clash;
+            }
+            return parent.resolve(
+                    without(hosts, own),
+                    ModuleFinder.of(),
+                    roots.stream().filter(root -> !hosts.contains(root)).toList());
+        }
+    }
 
-      @Override
-      public Set<ModuleReference> findAll() {
-        return finder.findAll().stream().filter(module -> !names.contains(module.descriptor().name())).collect(Collectors.toSet());
-      }
-    };
-  }
+    private static ModuleFinder without(Set<String> names, ModuleFinder finder) {
+        return new ModuleFinder() {
+            @Override
+            public Optional<ModuleReference> find(String name) {
+                return names.contains(name) ? Optional.empty() : finder.find(name);
+            }
 
-  @Override
-  public ServiceLoader<MorPlugin> services() {
-    return ServiceLoader.load(layer, MorPlugin.class);
-  }
+            @Override
+            public Set<ModuleReference> findAll() {
+                return finder.findAll().stream()
+                        .filter(module -> !names.contains(module.descriptor().name()))
+                        .collect(Collectors.toSet());
+            }
+        };
+    }
 
-  @Override
-  public boolean owns(Class<?> type) {
-    return type.getModule().getLayer() == layer;
-  }
+    @Override
+    public ServiceLoader<MorPlugin> services() {
+        return ServiceLoader.load(layer, MorPlugin.class);
+    }
 
-  /** A layer is collected when nothing uses it any more; there is nothing to close. */
-  @Override
-  public void close() {}
+    @Override
+    public boolean owns(Class<?> type) {
+        return type.getModule().getLayer() == layer;
+    }
+
+    /** A layer is collected when nothing uses it any more; there is nothing to close. */
+    @Override
+    public void close() {}
 }

@@ -9,8 +9,8 @@ package io.mor.runtime.plugin;
  */
 public record PluginSource(String name, String version, String location) {
 
-  @Override
-  public String toString() {
-    return name + (version.equals("unknown") ? "" : " " + version) + " (" + location + ")";
-  }
+    @Override
+    public String toString() {
+        return name + (version.equals("unknown") ? "" : " " + version) + " (" + location + ")";
+    }
 }

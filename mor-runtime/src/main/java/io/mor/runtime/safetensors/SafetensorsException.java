@@ -6,13 +6,13 @@ import java.nio.file.Path;
 /** A file is not a safetensors file that can be used; the message names the file, what is wrong in it and what to do. */
 public final class SafetensorsException extends IOException {
 
-  private static final long serialVersionUID = 1;
+    private static final long serialVersionUID = 1;
 
-  SafetensorsException(Path file, String problem) {
-    super(file + ": " + problem);
-  }
+    SafetensorsException(Path file, String problem) {
+        super(file + ": " + problem);
+    }
 
-  SafetensorsException(Path file, String problem, Throwable cause) {
-    super(file + ": " + problem, cause);
-  }
+    SafetensorsException(Path file, String problem, Throwable cause) {
+        super(file + ": " + problem, cause);
+    }
 }

@@ -10,91 +10,87 @@ import java.util.Optional;
 /** The gradients of one backward pass. Those of parameters are given and added to; those of activations are made as they are needed. */
 final class Gradients {
 
-  /** Adds to a gradient, or sets it when it holds nothing yet. */
-  @FunctionalInterface
-  interface Contribution {
-    void into(Tensor gradient, boolean accumulate);
-  }
-
-  private static final class Entry {
-    Tensor tensor;
-    boolean written;
-  }
-
-  private final Backend backend;
-  private final Region region;
-  private final Map<Tensor, Entry> entries = new IdentityHashMap<>();
-  private final Map<Tensor, Tensor> parameterGradients;
-
-  Gradients(Backend backend, Region region, Map<Tensor, Tensor> parameterGradients) {
-    this.backend = backend;
-    this.region = region;
-    this.parameterGradients = parameterGradients;
-  }
-
-  boolean isParameter(Tensor tensor) {
-    return parameterGradients.containsKey(tensor);
-  }
-
-  /** The gradient of a tensor, if anything has contributed to it. */
-  Optional<Tensor> of(Tensor tensor) {
-    Tensor parameter = parameterGradients.get(tensor);
-    if (parameter != null) {
-      return Optional.of(parameter);
+    /** Adds to a gradient, or sets it when it holds nothing yet. */
+    @FunctionalInterface
+    interface Contribution {
+        void into(Tensor gradient, boolean accumulate);
     }
-    Entry entry = entries.get(tensor);
-    return entry != null && entry.written ? Optional.of(entry.tensor) : Optional.empty();
-  }
 
-  /** Lets a kernel that can both set and add contribute. */
-  void contribute(Tensor tensor, Contribution contribution) {
-    Tensor parameter = parameterGradients.get(tensor);
-    if (parameter != null) {
-      contribution.into(parameter, true);
-      return;
+    private static final class Entry {
+        Tensor tensor;
+        boolean written;
     }
-    Entry entry = entries.computeIfAbsent(tensor, key -> new Entry());
-    if (entry.tensor == null) {
-      entry.tensor = region.allocate(tensor.extent(), tensor.columns());
-    }
-    contribution.into(entry.tensor, entry.written);
-    entry.written = true;
-  }
 
-  /** The gradient for a kernel that can only add: zero if nothing has contributed yet. */
-  Tensor added(Tensor tensor) {
-    contribute(
-        tensor,
-        (gradient, accumulate) -> {
-          if (!accumulate) {
-            backend.fill(gradient, 0);
-          }
+    private final Backend backend;
+    private final Region region;
+    private final Map<Tensor, Entry> entries = new IdentityHashMap<>();
+    private final Map<Tensor, Tensor> parameterGradients;
+
+    Gradients(Backend backend, Region region, Map<Tensor, Tensor> parameterGradients) {
+        this.backend = backend;
+        this.region = region;
+        this.parameterGradients = parameterGradients;
+    }
+
+    boolean isParameter(Tensor tensor) {
+        return parameterGradients.containsKey(tensor);
+    }
+
+    /** The gradient of a tensor, if anything has contributed to it. */
+    Optional<Tensor> of(Tensor tensor) {
+        Tensor parameter = parameterGradients.get(tensor);
+        if (parameter != null) {
+            return Optional.of(parameter);
+        }
+        Entry entry = entries.get(tensor);
+        return entry != null && entry.written ? Optional.of(entry.tensor) : Optional.empty();
+    }
+
+    /** Lets a kernel that can both set and add contribute. */
+    void contribute(Tensor tensor, Contribution contribution) {
+        Tensor parameter = parameterGradients.get(tensor);
+        if (parameter != null) {
+            contribution.into(parameter, true);
+            return;
+        }
+        Entry entry = entries.computeIfAbsent(tensor, key -> new Entry());
+        if (entry.tensor == null) {
+            entry.tensor = region.allocate(tensor.extent(), tensor.columns());
+        }
+        contribution.into(entry.tensor, entry.written);
+        entry.written = true;
+    }
+
+    /** The gradient for a kernel that can only add: zero if nothing has contributed yet. */
+    Tensor added(Tensor tensor) {
+        contribute(tensor, (gradient, accumulate) -> {
+            if (!accumulate) {
+                backend.fill(gradient, 0);
+            }
         });
-    return of(tensor).orElseThrow();
-  }
-
-  /** Adds {@code gradient}. */
-  void add(Tensor tensor, Tensor gradient) {
-    contribute(
-        tensor,
-        (into, accumulate) -> {
-          if (accumulate) {
-            backend.add(into, into, gradient, 1);
-          } else {
-            backend.copy(into, gradient);
-          }
-        });
-  }
-
-  /** Adds {@code gradient}, whose owner no longer needs it, so that it may become this tensor's own. */
-  void handOver(Tensor tensor, Tensor gradient) {
-    if (!isParameter(tensor) && !entries.containsKey(tensor)) {
-      Entry entry = new Entry();
-      entry.tensor = gradient;
-      entry.written = true;
-      entries.put(tensor, entry);
-    } else {
-      add(tensor, gradient);
+        return of(tensor).orElseThrow();
     }
-  }
+
+    /** Adds {@code gradient}. */
+    void add(Tensor tensor, Tensor gradient) {
+        contribute(tensor, (into, accumulate) -> {
+            if (accumulate) {
+                backend.add(into, into, gradient, 1);
+            } else {
+                backend.copy(into, gradient);
+            }
+        });
+    }
+
+    /** Adds {@code gradient}, whose owner no longer needs it, so that it may become this tensor's own. */
+    void handOver(Tensor tensor, Tensor gradient) {
+        if (!isParameter(tensor) && !entries.containsKey(tensor)) {
+            Entry entry = new Entry();
+            entry.tensor = gradient;
+            entry.written = true;
+            entries.put(tensor, entry);
+        } else {
+            add(tensor, gradient);
+        }
+    }
 }

@@ -29,740 +29,747 @@ import java.util.function.Consumer;
  */
 public final class TapeOps implements Ops {
 
-  /** Elements of logits that the head's loss holds at a time. */
-  private static final int LOGITS_AT_A_TIME = 4 << 20;
+    /** Elements of logits that the head's loss holds at a time. */
+    private static final int LOGITS_AT_A_TIME = 4 << 20;
 
-  private final Backend backend;
-  private final Region region;
-  private final boolean training;
-  private final Gradients gradients;
-  private final Set<Tensor> tracked = Collections.newSetFromMap(new IdentityHashMap<>());
-  private final List<Runnable> tape = new ArrayList<>();
+    private final Backend backend;
+    private final Region region;
+    private final boolean training;
+    private final Gradients gradients;
+    private final Set<Tensor> tracked = Collections.newSetFromMap(new IdentityHashMap<>());
+    private final List<Runnable> tape = new ArrayList<>();
 
-  /**
-   * Operations of one call.
-   *
-   * @param region where results live
-   * @param training whether dropout applies
-   * @param parameterGradients for every parameter that wants a gradient, the tensor it is added to
-   */
-  public TapeOps(Region region, boolean training, Map<Tensor, Tensor> parameterGradients) {
-    this.backend = region.backend();
-    this.region = region;
-    this.training = training;
-    this.gradients = new Gradients(backend, region, parameterGradients);
-    this.tracked.addAll(parameterGradients.keySet());
-  }
-
-  /** The backend below. */
-  public Backend backend() {
-    return backend;
-  }
-
-  /** Where results live. */
-  public Region region() {
-    return region;
-  }
-
-  /**
-   * Runs the tape backwards from a scalar, adding to the parameters' gradients. Can be called once.
-   *
-   * @param loss {@code [1, 1]}
-   * @param scale the gradient of the loss itself
-   */
-  public void backward(Tensor loss, double scale) {
-    gradients.contribute(loss, (gradient, accumulate) -> backend.fill(gradient, scale));
-    runBackward();
-  }
-
-  private void runBackward() {
-    for (int i = tape.size() - 1; i >= 0; i--) {
-      tape.get(i).run();
-      tape.set(i, null); // lets what the closure holds go
+    /**
+     * Operations of one call.
+     *
+     * @param region where results live
+     * @param training whether dropout applies
+     * @param parameterGradients for every parameter that wants a gradient, the tensor it is added to
+     */
+    public TapeOps(Region region, boolean training, Map<Tensor, Tensor> parameterGradients) {
+        this.backend = region.backend();
+        this.region = region;
+        this.training = training;
+        this.gradients = new Gradients(backend, region, parameterGradients);
+        this.tracked.addAll(parameterGradients.keySet());
     }
-    tape.clear();
-  }
 
-  /** The gradient that has arrived at a tensor, for tests of operations. */
-  public Optional<Tensor> gradientOf(Tensor tensor) {
-    return gradients.of(tensor);
-  }
-
-  private Tensor result(Extent extent, int columns) {
-    return region.allocate(extent, columns);
-  }
-
-  private Tensor like(Tensor x) {
-    return region.allocate(x.extent(), x.columns());
-  }
-
-  private boolean tracks(Tensor x) {
-    return tracked.contains(x);
-  }
-
-  /** Records how the result's gradient flows back, if any input is tracked. */
-  private Tensor record(Tensor result, Consumer<Tensor> backward, Tensor... inputs) {
-    boolean wanted = false;
-    for (Tensor input : inputs) {
-      wanted |= tracks(input);
+    /** The backend below. */
+    public Backend backend() {
+        return backend;
     }
-    if (wanted) {
-      tracked.add(result);
-      tape.add(() -> gradients.of(result).ifPresent(backward));
+
+    /** Where results live. */
+    public Region region() {
+        return region;
     }
-    return result;
-  }
 
-  private static void check(boolean fits, String operation, Tensor a, Tensor b) {
-    if (!fits) {
-      throw new IllegalArgumentException(operation + ": " + shape(a) + " and " + shape(b) + " do not fit");
+    /**
+     * Runs the tape backwards from a scalar, adding to the parameters' gradients. Can be called once.
+     *
+     * @param loss {@code [1, 1]}
+     * @param scale the gradient of the loss itself
+     */
+    public void backward(Tensor loss, double scale) {
+        gradients.contribute(loss, (gradient, accumulate) -> backend.fill(gradient, scale));
+        runBackward();
     }
-  }
 
-  private static String shape(Tensor x) {
-    return "[" + x.rows() + (x.extent().isExact() ? "" : " at most") + ", " + x.columns() + "]";
-  }
-
-  private static void checkSame(String operation, Tensor a, Tensor b) {
-    check(a.rows() == b.rows() && a.columns() == b.columns(), operation, a, b);
-  }
-
-  private static void checkColumn(String operation, Tensor x, Tensor column) {
-    check(column.columns() == 1 && column.rows() == x.rows(), operation, x, column);
-  }
-
-  private static void checkRow(String operation, Tensor x, Tensor row) {
-    check(row.rows() == 1 && row.columns() == x.columns(), operation, x, row);
-  }
-
-  private static void checkIndex(String operation, IntTensor index, int rows) {
-    if (index.length() < rows) {
-      throw new IllegalArgumentException(operation + ": " + index.length() + " indices for " + rows + " rows");
+    private void runBackward() {
+        for (int i = tape.size() - 1; i >= 0; i--) {
+            tape.get(i).run();
+            tape.set(i, null); // lets what the closure holds go
+        }
+        tape.clear();
     }
-  }
 
-  @Override
-  public Tensor linear(Tensor x, Tensor weight) {
-    check(x.columns() == weight.columns(), "linear", x, weight);
-    Tensor out = result(x.extent(), weight.rows());
-    backend.matmul(out, x, false, weight, true, false);
-    return record(
-        out,
-        dy -> {
-          if (tracks(x)) {
-            gradients.contribute(x, (dx, add) -> backend.matmul(dx, dy, false, weight, false, add));
-          }
-          if (tracks(weight)) {
-            gradients.contribute(weight, (dw, add) -> backend.matmul(dw, dy, true, x, false, add));
-          }
-        },
-        x,
-        weight);
-  }
-
-  @Override
-  public Tensor add(Tensor a, Tensor b) {
-    checkSame("add", a, b);
-    Tensor out = like(a);
-    backend.add(out, a, b, 1);
-    return record(
-        out,
-        dy -> {
-          if (tracks(b)) {
-            gradients.add(b, dy);
-          }
-          if (tracks(a)) {
-            gradients.handOver(a, dy);
-          }
-        },
-        a,
-        b);
-  }
-
-  @Override
-  public Tensor subtract(Tensor a, Tensor b) {
-    checkSame("subtract", a, b);
-    Tensor out = like(a);
-    backend.add(out, a, b, -1);
-    return record(
-        out,
-        dy -> {
-          if (tracks(b)) {
-            gradients.contribute(b, (db, add) -> backend.affine(db, dy, -1, 0, add));
-          }
-          if (tracks(a)) {
-            gradients.handOver(a, dy);
-          }
-        },
-        a,
-        b);
-  }
-
-  @Override
-  public Tensor multiply(Tensor a, Tensor b) {
-    checkSame("multiply", a, b);
-    Tensor out = like(a);
-    backend.multiply(out, a, b, false);
-    return record(
-        out,
-        dy -> {
-          if (tracks(a)) {
-            gradients.contribute(a, (da, add) -> backend.multiply(da, dy, b, add));
-          }
-          if (tracks(b)) {
-            gradients.contribute(b, (db, add) -> backend.multiply(db, dy, a, add));
-          }
-        },
-        a,
-        b);
-  }
-
-  @Override
-  public Tensor affine(Tensor x, double scale, double shift) {
-    Tensor out = like(x);
-    backend.affine(out, x, scale, shift, false);
-    return record(out, dy -> gradients.contribute(x, (dx, add) -> backend.affine(dx, dy, scale, 0, add)), x);
-  }
-
-  @Override
-  public Tensor apply(Unary function, Tensor x) {
-    Tensor out = like(x);
-    backend.unary(out, function, x);
-    return record(out, dy -> gradients.contribute(x, (dx, add) -> backend.unaryBackward(dx, function, x, out, dy, add)), x);
-  }
-
-  @Override
-  public Tensor swiGlu(Tensor gate, Tensor up) {
-    checkSame("swiGlu", gate, up);
-    if (tracks(gate) != tracks(up)) {
-      return Ops.super.swiGlu(gate, up);
+    /** The gradient that has arrived at a tensor, for tests of operations. */
+    public Optional<Tensor> gradientOf(Tensor tensor) {
+        return gradients.of(tensor);
     }
-    Tensor out = like(gate);
-    backend.swiGlu(out, gate, up);
-    return record(
-        out,
-        dy -> {
-          Tensor dgate = like(gate);
-          Tensor dup = like(up);
-          backend.swiGluBackward(dgate, dup, gate, up, dy);
-          gradients.handOver(gate, dgate);
-          gradients.handOver(up, dup);
-        },
-        gate,
-        up);
-  }
 
-  @Override
-  public Tensor scaleRows(Tensor x, Tensor factors) {
-    checkColumn("scaleRows", x, factors);
-    Tensor out = like(x);
-    backend.scaleRows(out, x, factors, false);
-    return record(
-        out,
-        dy -> {
-          if (tracks(x)) {
-            gradients.contribute(x, (dx, add) -> backend.scaleRows(dx, dy, factors, add));
-          }
-          if (tracks(factors)) {
-            gradients.contribute(factors, (df, add) -> backend.rowDot(df, dy, x, add));
-          }
-        },
-        x,
-        factors);
-  }
-
-  @Override
-  public Tensor addRow(Tensor x, Tensor row) {
-    checkRow("addRow", x, row);
-    Tensor out = like(x);
-    backend.addRow(out, x, row);
-    return record(
-        out,
-        dy -> {
-          if (tracks(row)) {
-            gradients.contribute(row, (dr, add) -> backend.columnSum(dr, dy, 1, add));
-          }
-          if (tracks(x)) {
-            gradients.handOver(x, dy);
-          }
-        },
-        x,
-        row);
-  }
-
-  @Override
-  public Tensor multiplyRow(Tensor x, Tensor row) {
-    checkRow("multiplyRow", x, row);
-    Tensor out = like(x);
-    backend.multiplyRow(out, x, row, false);
-    return record(
-        out,
-        dy -> {
-          if (tracks(x)) {
-            gradients.contribute(x, (dx, add) -> backend.multiplyRow(dx, dy, row, add));
-          }
-          if (tracks(row)) {
-            gradients.contribute(row, (dr, add) -> backend.columnDot(dr, dy, x, 1, add));
-          }
-        },
-        x,
-        row);
-  }
-
-  @Override
-  public Tensor dropout(Tensor x, double p, RandomKey key) {
-    if (!training || p == 0) {
-      return x;
+    private Tensor result(Extent extent, int columns) {
+        return region.allocate(extent, columns);
     }
-    Tensor numbers = like(x);
-    backend.uniform(numbers, key);
-    Tensor mask = affine(compare(numbers, Comparison.AT_LEAST, p), 1 / (1 - p), 0);
-    return multiply(x, mask);
-  }
 
-  @Override
-  public Tensor rowSum(Tensor x) {
-    Tensor out = result(x.extent(), 1);
-    backend.rowSum(out, x, false);
-    return record(out, dy -> gradients.contribute(x, (dx, add) -> backend.broadcastColumn(dx, dy, add)), x);
-  }
-
-  @Override
-  public Tensor rowLogSumExp(Tensor x) {
-    Tensor out = result(x.extent(), 1);
-    backend.rowLogSumExp(out, x);
-    return record(
-        out,
-        dy -> {
-          Tensor probabilities = like(x);
-          backend.softmax(probabilities, x);
-          gradients.contribute(x, (dx, add) -> backend.scaleRows(dx, probabilities, dy, add));
-        },
-        x);
-  }
-
-  @Override
-  public Tensor rowDot(Tensor a, Tensor b) {
-    checkSame("rowDot", a, b);
-    Tensor out = result(a.extent(), 1);
-    backend.rowDot(out, a, b, false);
-    return record(
-        out,
-        dy -> {
-          if (tracks(a)) {
-            gradients.contribute(a, (da, add) -> backend.scaleRows(da, b, dy, add));
-          }
-          if (tracks(b)) {
-            gradients.contribute(b, (db, add) -> backend.scaleRows(db, a, dy, add));
-          }
-        },
-        a,
-        b);
-  }
-
-  @Override
-  public Tensor softmax(Tensor x) {
-    Tensor out = like(x);
-    backend.softmax(out, x);
-    return record(out, dy -> gradients.contribute(x, (dx, add) -> backend.softmaxBackward(dx, out, dy, add)), x);
-  }
-
-  @Override
-  public Tensor columnSum(Tensor x) {
-    Tensor out = result(Extent.exact(1), x.columns());
-    backend.columnSum(out, x, 1, false);
-    return record(out, dy -> gradients.contribute(x, (dx, add) -> backend.broadcastRow(dx, dy, 1, add)), x);
-  }
-
-  @Override
-  public Tensor columnMean(Tensor x) {
-    Tensor out = result(Extent.exact(1), x.columns());
-    if (x.extent().isExact()) {
-      double scale = 1.0 / Math.max(1, x.rows());
-      backend.columnSum(out, x, scale, false);
-      return record(out, dy -> gradients.contribute(x, (dx, add) -> backend.broadcastRow(dx, dy, scale, add)), x);
+    private Tensor like(Tensor x) {
+        return region.allocate(x.extent(), x.columns());
     }
-    Tensor reciprocal = result(Extent.exact(1), 1);
-    backend.reciprocalCount(reciprocal, x.extent());
-    Tensor sum = result(Extent.exact(1), x.columns());
-    backend.columnSum(sum, x, 1, false);
-    backend.scaleRows(out, sum, reciprocal, false);
-    return record(
-        out,
-        dy -> {
-          Tensor scaled = result(Extent.exact(1), x.columns());
-          backend.scaleRows(scaled, dy, reciprocal, false);
-          gradients.contribute(x, (dx, add) -> backend.broadcastRow(dx, scaled, 1, add));
-        },
-        x);
-  }
 
-  @Override
-  public Tensor gatherRows(Tensor x, IntTensor index, Extent extent) {
-    checkIndex("gatherRows", index, extent.bound());
-    Tensor out = result(extent, x.columns());
-    backend.gatherRows(out, x, index, false);
-    return record(out, dy -> backend.scatterAddRows(gradients.added(x), index, dy), x);
-  }
+    private boolean tracks(Tensor x) {
+        return tracked.contains(x);
+    }
 
-  @Override
-  public Tensor replaceRows(Tensor base, IntTensor index, Tensor x) {
-    check(base.columns() == x.columns(), "replaceRows", base, x);
-    checkIndex("replaceRows", index, x.rows());
-    Tensor out = like(base);
-    backend.copy(out, base);
-    backend.scatterRows(out, index, x);
-    return record(
-        out,
-        dy -> {
-          if (tracks(x)) {
-            gradients.contribute(x, (dx, add) -> backend.gatherRows(dx, dy, index, add));
-          }
-          if (tracks(base)) {
-            Tensor zeros = like(x);
-            backend.fill(zeros, 0);
-            backend.scatterRows(dy, index, zeros);
-            gradients.handOver(base, dy);
-          }
-        },
-        base,
-        x);
-  }
+    /** Records how the result's gradient flows back, if any input is tracked. */
+    private Tensor record(Tensor result, Consumer<Tensor> backward, Tensor... inputs) {
+        boolean wanted = false;
+        for (Tensor input : inputs) {
+            wanted |= tracks(input);
+        }
+        if (wanted) {
+            tracked.add(result);
+            tape.add(() -> gradients.of(result).ifPresent(backward));
+        }
+        return result;
+    }
 
-  @Override
-  public Tensor addToRows(Tensor base, IntTensor index, Tensor x, Optional<Tensor> gate) {
-    check(base.columns() == x.columns(), "addToRows", base, x);
-    checkIndex("addToRows", index, x.rows());
-    gate.ifPresent(g -> checkColumn("addToRows", x, g));
-    Tensor out = like(base);
-    backend.addToRows(out, base, index, x, gate);
-    return record(
-        out,
-        dy -> {
-          if (tracks(x) || gate.isPresent() && tracks(gate.get())) {
-            Tensor dyRows = like(x);
-            backend.gatherRows(dyRows, dy, index, false);
-            if (gate.isPresent()) {
-              if (tracks(gate.get())) {
-                gradients.contribute(gate.get(), (dg, add) -> backend.rowDot(dg, dyRows, x, add));
-              }
-              if (tracks(x)) {
-                gradients.contribute(x, (dx, add) -> backend.scaleRows(dx, dyRows, gate.get(), add));
-              }
-            } else {
-              gradients.handOver(x, dyRows);
+    private static void check(boolean fits, String operation, Tensor a, Tensor b) {
+        if (!fits) {
+            throw new IllegalArgumentException(operation + ": " + shape(a) + " and " + shape(b) + " do not fit");
+        }
+    }
+
+    private static String shape(Tensor x) {
+        return "[" + x.rows() + (x.extent().isExact() ? "" : " at most") + ", " + x.columns() + "]";
+    }
+
+    private static void checkSame(String operation, Tensor a, Tensor b) {
+        check(a.rows() == b.rows() && a.columns() == b.columns(), operation, a, b);
+    }
+
+    private static void checkColumn(String operation, Tensor x, Tensor column) {
+        check(column.columns() == 1 && column.rows() == x.rows(), operation, x, column);
+    }
+
+    private static void checkRow(String operation, Tensor x, Tensor row) {
+        check(row.rows() == 1 && row.columns() == x.columns(), operation, x, row);
+    }
+
+    private static void checkIndex(String operation, IntTensor index, int rows) {
+        if (index.length() < rows) {
+            throw new IllegalArgumentException(operation + ": " + index.length() + " indices for " + rows + " rows");
+        }
+    }
+
+    @Override
+    public Tensor linear(Tensor x, Tensor weight) {
+        check(x.columns() == weight.columns(), "linear", x, weight);
+        Tensor out = result(x.extent(), weight.rows());
+        backend.matmul(out, x, false, weight, true, false);
+        return record(
+                out,
+                dy -> {
+                    if (tracks(x)) {
+                        gradients.contribute(x, (dx, add) -> backend.matmul(dx, dy, false, weight, false, add));
+                    }
+                    if (tracks(weight)) {
+                        gradients.contribute(weight, (dw, add) -> backend.matmul(dw, dy, true, x, false, add));
+                    }
+                },
+                x,
+                weight);
+    }
+
+    @Override
+    public Tensor add(Tensor a, Tensor b) {
+        checkSame("add", a, b);
+        Tensor out = like(a);
+        backend.add(out, a, b, 1);
+        return record(
+                out,
+                dy -> {
+                    if (tracks(b)) {
+                        gradients.add(b, dy);
+                    }
+                    if (tracks(a)) {
+                        gradients.handOver(a, dy);
+                    }
+                },
+                a,
+                b);
+    }
+
+    @Override
+    public Tensor subtract(Tensor a, Tensor b) {
+        checkSame("subtract", a, b);
+        Tensor out = like(a);
+        backend.add(out, a, b, -1);
+        return record(
+                out,
+                dy -> {
+                    if (tracks(b)) {
+                        gradients.contribute(b, (db, add) -> backend.affine(db, dy, -1, 0, add));
+                    }
+                    if (tracks(a)) {
+                        gradients.handOver(a, dy);
+                    }
+                },
+                a,
+                b);
+    }
+
+    @Override
+    public Tensor multiply(Tensor a, Tensor b) {
+        checkSame("multiply", a, b);
+        Tensor out = like(a);
+        backend.multiply(out, a, b, false);
+        return record(
+                out,
+                dy -> {
+                    if (tracks(a)) {
+                        gradients.contribute(a, (da, add) -> backend.multiply(da, dy, b, add));
+                    }
+                    if (tracks(b)) {
+                        gradients.contribute(b, (db, add) -> backend.multiply(db, dy, a, add));
+                    }
+                },
+                a,
+                b);
+    }
+
+    @Override
+    public Tensor affine(Tensor x, double scale, double shift) {
+        Tensor out = like(x);
+        backend.affine(out, x, scale, shift, false);
+        return record(out, dy -> gradients.contribute(x, (dx, add) -> backend.affine(dx, dy, scale, 0, add)), x);
+    }
+
+    @Override
+    public Tensor apply(Unary function, Tensor x) {
+        Tensor out = like(x);
+        backend.unary(out, function, x);
+        return record(
+                out,
+                dy -> gradients.contribute(x, (dx, add) -> backend.unaryBackward(dx, function, x, out, dy, add)),
+                x);
+    }
+
+    @Override
+    public Tensor swiGlu(Tensor gate, Tensor up) {
+        checkSame("swiGlu", gate, up);
+        if (tracks(gate) != tracks(up)) {
+            return Ops.super.swiGlu(gate, up);
+        }
+        Tensor out = like(gate);
+        backend.swiGlu(out, gate, up);
+        return record(
+                out,
+                dy -> {
+                    Tensor dgate = like(gate);
+                    Tensor dup = like(up);
+                    backend.swiGluBackward(dgate, dup, gate, up, dy);
+                    gradients.handOver(gate, dgate);
+                    gradients.handOver(up, dup);
+                },
+                gate,
+                up);
+    }
+
+    @Override
+    public Tensor scaleRows(Tensor x, Tensor factors) {
+        checkColumn("scaleRows", x, factors);
+        Tensor out = like(x);
+        backend.scaleRows(out, x, factors, false);
+        return record(
+                out,
+                dy -> {
+                    if (tracks(x)) {
+                        gradients.contribute(x, (dx, add) -> backend.scaleRows(dx, dy, factors, add));
+                    }
+                    if (tracks(factors)) {
+                        gradients.contribute(factors, (df, add) -> backend.rowDot(df, dy, x, add));
+                    }
+                },
+                x,
+                factors);
+    }
+
+    @Override
+    public Tensor addRow(Tensor x, Tensor row) {
+        checkRow("addRow", x, row);
+        Tensor out = like(x);
+        backend.addRow(out, x, row);
+        return record(
+                out,
+                dy -> {
+                    if (tracks(row)) {
+                        gradients.contribute(row, (dr, add) -> backend.columnSum(dr, dy, 1, add));
+                    }
+                    if (tracks(x)) {
+                        gradients.handOver(x, dy);
+                    }
+                },
+                x,
+                row);
+    }
+
+    @Override
+    public Tensor multiplyRow(Tensor x, Tensor row) {
+        checkRow("multiplyRow", x, row);
+        Tensor out = like(x);
+        backend.multiplyRow(out, x, row, false);
+        return record(
+                out,
+                dy -> {
+                    if (tracks(x)) {
+                        gradients.contribute(x, (dx, add) -> backend.multiplyRow(dx, dy, row, add));
+                    }
+                    if (tracks(row)) {
+                        gradients.contribute(row, (dr, add) -> backend.columnDot(dr, dy, x, 1, add));
+                    }
+                },
+                x,
+                row);
+    }
+
+    @Override
+    public Tensor dropout(Tensor x, double p, RandomKey key) {
+        if (!training || p == 0) {
+            return x;
+        }
+        Tensor numbers = like(x);
+        backend.uniform(numbers, key);
+        Tensor mask = affine(compare(numbers, Comparison.AT_LEAST, p), 1 / (1 - p), 0);
+        return multiply(x, mask);
+    }
+
+    @Override
+    public Tensor rowSum(Tensor x) {
+        Tensor out = result(x.extent(), 1);
+        backend.rowSum(out, x, false);
+        return record(out, dy -> gradients.contribute(x, (dx, add) -> backend.broadcastColumn(dx, dy, add)), x);
+    }
+
+    @Override
+    public Tensor rowLogSumExp(Tensor x) {
+        Tensor out = result(x.extent(), 1);
+        backend.rowLogSumExp(out, x);
+        return record(
+                out,
+                dy -> {
+                    Tensor probabilities = like(x);
+                    backend.softmax(probabilities, x);
+                    gradients.contribute(x, (dx, add) -> backend.scaleRows(dx, probabilities, dy, add));
+                },
+                x);
+    }
+
+    @Override
+    public Tensor rowDot(Tensor a, Tensor b) {
+        checkSame("rowDot", a, b);
+        Tensor out = result(a.extent(), 1);
+        backend.rowDot(out, a, b, false);
+        return record(
+                out,
+                dy -> {
+                    if (tracks(a)) {
+                        gradients.contribute(a, (da, add) -> backend.scaleRows(da, b, dy, add));
+                    }
+                    if (tracks(b)) {
+                        gradients.contribute(b, (db, add) -> backend.scaleRows(db, a, dy, add));
+                    }
+                },
+                a,
+                b);
+    }
+
+    @Override
+    public Tensor softmax(Tensor x) {
+        Tensor out = like(x);
+        backend.softmax(out, x);
+        return record(out, dy -> gradients.contribute(x, (dx, add) -> backend.softmaxBackward(dx, out, dy, add)), x);
+    }
+
+    @Override
+    public Tensor columnSum(Tensor x) {
+        Tensor out = result(Extent.exact(1), x.columns());
+        backend.columnSum(out, x, 1, false);
+        return record(out, dy -> gradients.contribute(x, (dx, add) -> backend.broadcastRow(dx, dy, 1, add)), x);
+    }
+
+    @Override
+    public Tensor columnMean(Tensor x) {
+        Tensor out = result(Extent.exact(1), x.columns());
+        if (x.extent().isExact()) {
+            double scale = 1.0 / Math.max(1, x.rows());
+            backend.columnSum(out, x, scale, false);
+            return record(out, dy -> gradients.contribute(x, (dx, add) -> backend.broadcastRow(dx, dy, scale, add)), x);
+        }
+        Tensor reciprocal = result(Extent.exact(1), 1);
+        backend.reciprocalCount(reciprocal, x.extent());
+        Tensor sum = result(Extent.exact(1), x.columns());
+        backend.columnSum(sum, x, 1, false);
+        backend.scaleRows(out, sum, reciprocal, false);
+        return record(
+                out,
+                dy -> {
+                    Tensor scaled = result(Extent.exact(1), x.columns());
+                    backend.scaleRows(scaled, dy, reciprocal, false);
+                    gradients.contribute(x, (dx, add) -> backend.broadcastRow(dx, scaled, 1, add));
+                },
+                x);
+    }
+
+    @Override
+    public Tensor gatherRows(Tensor x, IntTensor index, Extent extent) {
+        checkIndex("gatherRows", index, extent.bound());
+        Tensor out = result(extent, x.columns());
+        backend.gatherRows(out, x, index, false);
+        return record(out, dy -> backend.scatterAddRows(gradients.added(x), index, dy), x);
+    }
+
+    @Override
+    public Tensor replaceRows(Tensor base, IntTensor index, Tensor x) {
+        check(base.columns() == x.columns(), "replaceRows", base, x);
+        checkIndex("replaceRows", index, x.rows());
+        Tensor out = like(base);
+        backend.copy(out, base);
+        backend.scatterRows(out, index, x);
+        return record(
+                out,
+                dy -> {
+                    if (tracks(x)) {
+                        gradients.contribute(x, (dx, add) -> backend.gatherRows(dx, dy, index, add));
+                    }
+                    if (tracks(base)) {
+                        Tensor zeros = like(x);
+                        backend.fill(zeros, 0);
+                        backend.scatterRows(dy, index, zeros);
+                        gradients.handOver(base, dy);
+                    }
+                },
+                base,
+                x);
+    }
+
+    @Override
+    public Tensor addToRows(Tensor base, IntTensor index, Tensor x, Optional<Tensor> gate) {
+        check(base.columns() == x.columns(), "addToRows", base, x);
+        checkIndex("addToRows", index, x.rows());
+        gate.ifPresent(g -> checkColumn("addToRows", x, g));
+        Tensor out = like(base);
+        backend.addToRows(out, base, index, x, gate);
+        return record(
+                out,
+                dy -> {
+                    if (tracks(x) || gate.isPresent() && tracks(gate.get())) {
+                        Tensor dyRows = like(x);
+                        backend.gatherRows(dyRows, dy, index, false);
+                        if (gate.isPresent()) {
+                            if (tracks(gate.get())) {
+                                gradients.contribute(gate.get(), (dg, add) -> backend.rowDot(dg, dyRows, x, add));
+                            }
+                            if (tracks(x)) {
+                                gradients.contribute(x, (dx, add) -> backend.scaleRows(dx, dyRows, gate.get(), add));
+                            }
+                        } else {
+                            gradients.handOver(x, dyRows);
+                        }
+                    }
+                    if (tracks(base)) {
+                        gradients.handOver(base, dy);
+                    }
+                },
+                gate.isPresent() ? new Tensor[] {base, x, gate.get()} : new Tensor[] {base, x});
+    }
+
+    @Override
+    public Tensor pickColumn(Tensor x, IntTensor column) {
+        checkIndex("pickColumn", column, x.rows());
+        Tensor out = result(x.extent(), 1);
+        backend.pickColumn(out, x, column);
+        return record(out, dy -> backend.pickColumnBackward(gradients.added(x), column, dy), x);
+    }
+
+    @Override
+    public Tensor sliceRows(Tensor x, int first, Extent extent) {
+        if (first < 0 || first + extent.bound() > x.rows()) {
+            throw new IllegalArgumentException(
+                    "sliceRows: rows " + first + " to " + (first + extent.bound()) + " are not within " + shape(x));
+        }
+        Tensor out = backend.view(x, first, extent, x.columns());
+        return record(
+                out,
+                dy -> {
+                    Tensor part = backend.view(gradients.added(x), first, extent, x.columns());
+                    backend.add(part, part, dy, 1);
+                },
+                x);
+    }
+
+    @Override
+    public Tensor concatRows(List<Tensor> parts) {
+        if (parts.size() == 1) {
+            return parts.getFirst();
+        }
+        int rows = 0;
+        for (Tensor part : parts) {
+            if (!part.extent().isExact()) {
+                throw new IllegalArgumentException(
+                        "concatRows: " + shape(part) + " has a count that the host does not know");
             }
-          }
-          if (tracks(base)) {
-            gradients.handOver(base, dy);
-          }
-        },
-        gate.isPresent() ? new Tensor[] {base, x, gate.get()} : new Tensor[] {base, x});
-  }
-
-  @Override
-  public Tensor pickColumn(Tensor x, IntTensor column) {
-    checkIndex("pickColumn", column, x.rows());
-    Tensor out = result(x.extent(), 1);
-    backend.pickColumn(out, x, column);
-    return record(out, dy -> backend.pickColumnBackward(gradients.added(x), column, dy), x);
-  }
-
-  @Override
-  public Tensor sliceRows(Tensor x, int first, Extent extent) {
-    if (first < 0 || first + extent.bound() > x.rows()) {
-      throw new IllegalArgumentException(
-          "sliceRows: rows " + first + " to " + (first + extent.bound()) + " are not within " + shape(x));
+            check(part.columns() == parts.getFirst().columns(), "concatRows", parts.getFirst(), part);
+            rows += part.rows();
+        }
+        int columns = parts.getFirst().columns();
+        Tensor out = result(Extent.exact(rows), columns);
+        int at = 0;
+        for (Tensor part : parts) {
+            backend.copy(backend.view(out, at, part.extent(), columns), part);
+            at += part.rows();
+        }
+        return record(
+                out,
+                dy -> {
+                    int first = 0;
+                    for (Tensor part : parts) {
+                        if (tracks(part)) {
+                            gradients.add(part, backend.view(dy, first, part.extent(), columns));
+                        }
+                        first += part.rows();
+                    }
+                },
+                parts.toArray(Tensor[]::new));
     }
-    Tensor out = backend.view(x, first, extent, x.columns());
-    return record(
-        out,
-        dy -> {
-          Tensor part = backend.view(gradients.added(x), first, extent, x.columns());
-          backend.add(part, part, dy, 1);
-        },
-        x);
-  }
 
-  @Override
-  public Tensor concatRows(List<Tensor> parts) {
-    if (parts.size() == 1) {
-      return parts.getFirst();
+    @Override
+    public Tensor rmsNorm(Tensor x, Tensor weight, Optional<IntTensor> variant, double epsilon) {
+        check(x.columns() == weight.columns(), "rmsNorm", x, weight);
+        Tensor out = like(x);
+        Tensor rstd = result(x.extent(), 1);
+        backend.rmsNorm(out, rstd, x, weight, variant, epsilon);
+        return record(
+                out,
+                dy -> {
+                    Tensor dweight = tracks(weight) ? gradients.added(weight) : zeros(weight);
+                    gradients.contribute(
+                            x, (dx, add) -> backend.rmsNormBackward(dx, dweight, x, rstd, weight, variant, dy, add));
+                },
+                x,
+                weight);
     }
-    int rows = 0;
-    for (Tensor part : parts) {
-      if (!part.extent().isExact()) {
-        throw new IllegalArgumentException("concatRows: " + shape(part) + " has a count that the host does not know");
-      }
-      check(part.columns() == parts.getFirst().columns(), "concatRows", parts.getFirst(), part);
-      rows += part.rows();
+
+    private Tensor zeros(Tensor like) {
+        Tensor zeros = like(like);
+        backend.fill(zeros, 0);
+        return zeros;
     }
-    int columns = parts.getFirst().columns();
-    Tensor out = result(Extent.exact(rows), columns);
-    int at = 0;
-    for (Tensor part : parts) {
-      backend.copy(backend.view(out, at, part.extent(), columns), part);
-      at += part.rows();
+
+    @Override
+    public Tensor rope(Tensor x, IntTensor position, int headDim, double theta) {
+        checkIndex("rope", position, x.rows());
+        Tensor out = like(x);
+        backend.rope(out, x, position, headDim, theta, false);
+        return record(
+                out,
+                dy -> {
+                    Tensor dx = like(x);
+                    backend.rope(dx, dy, position, headDim, theta, true);
+                    gradients.handOver(x, dx);
+                },
+                x);
     }
-    return record(
-        out,
-        dy -> {
-          int first = 0;
-          for (Tensor part : parts) {
-            if (tracks(part)) {
-              gradients.add(part, backend.view(dy, first, part.extent(), columns));
-            }
-            first += part.rows();
-          }
-        },
-        parts.toArray(Tensor[]::new));
-  }
 
-  @Override
-  public Tensor rmsNorm(Tensor x, Tensor weight, Optional<IntTensor> variant, double epsilon) {
-    check(x.columns() == weight.columns(), "rmsNorm", x, weight);
-    Tensor out = like(x);
-    Tensor rstd = result(x.extent(), 1);
-    backend.rmsNorm(out, rstd, x, weight, variant, epsilon);
-    return record(
-        out,
-        dy -> {
-          Tensor dweight = tracks(weight) ? gradients.added(weight) : zeros(weight);
-          gradients.contribute(x, (dx, add) -> backend.rmsNormBackward(dx, dweight, x, rstd, weight, variant, dy, add));
-        },
-        x,
-        weight);
-  }
+    @Override
+    public Tensor attention(Tensor queries, Tensor keys, Tensor values, AttentionRanges ranges, AttentionShape shape) {
+        check(queries.columns() == shape.queryWidth() && keys.columns() == shape.kvWidth(), "attention", queries, keys);
+        checkSame("attention", keys, values);
+        Tensor out = like(queries);
+        Tensor logSumExp = result(queries.extent(), shape.heads());
+        backend.attention(out, logSumExp, queries, keys, values, ranges, shape);
+        return record(
+                out,
+                dy -> {
+                    Tensor dq = like(queries);
+                    Tensor dk = gradients.added(keys);
+                    Tensor dv = gradients.added(values);
+                    backend.attentionBackward(dq, dk, dv, queries, keys, values, out, logSumExp, dy, ranges, shape);
+                    gradients.handOver(queries, dq);
+                },
+                queries,
+                keys,
+                values);
+    }
 
-  private Tensor zeros(Tensor like) {
-    Tensor zeros = like(like);
-    backend.fill(zeros, 0);
-    return zeros;
-  }
+    @Override
+    public Tensor crossEntropy(Tensor logits, IntTensor target) {
+        checkIndex("crossEntropy", target, logits.rows());
+        Tensor out = result(logits.extent(), 1);
+        backend.crossEntropy(out, logits, target);
+        return record(
+                out,
+                dy -> {
+                    Tensor dlogits = like(logits);
+                    backend.crossEntropyBackward(dlogits, logits, target, dy);
+                    gradients.handOver(logits, dlogits);
+                },
+                logits);
+    }
 
-  @Override
-  public Tensor rope(Tensor x, IntTensor position, int headDim, double theta) {
-    checkIndex("rope", position, x.rows());
-    Tensor out = like(x);
-    backend.rope(out, x, position, headDim, theta, false);
-    return record(
-        out,
-        dy -> {
-          Tensor dx = like(x);
-          backend.rope(dx, dy, position, headDim, theta, true);
-          gradients.handOver(x, dx);
-        },
-        x);
-  }
-
-  @Override
-  public Tensor attention(Tensor queries, Tensor keys, Tensor values, AttentionRanges ranges, AttentionShape shape) {
-    check(queries.columns() == shape.queryWidth() && keys.columns() == shape.kvWidth(), "attention", queries, keys);
-    checkSame("attention", keys, values);
-    Tensor out = like(queries);
-    Tensor logSumExp = result(queries.extent(), shape.heads());
-    backend.attention(out, logSumExp, queries, keys, values, ranges, shape);
-    return record(
-        out,
-        dy -> {
-          Tensor dq = like(queries);
-          Tensor dk = gradients.added(keys);
-          Tensor dv = gradients.added(values);
-          backend.attentionBackward(dq, dk, dv, queries, keys, values, out, logSumExp, dy, ranges, shape);
-          gradients.handOver(queries, dq);
-        },
-        queries,
-        keys,
-        values);
-  }
-
-  @Override
-  public Tensor crossEntropy(Tensor logits, IntTensor target) {
-    checkIndex("crossEntropy", target, logits.rows());
-    Tensor out = result(logits.extent(), 1);
-    backend.crossEntropy(out, logits, target);
-    return record(
-        out,
-        dy -> {
-          Tensor dlogits = like(logits);
-          backend.crossEntropyBackward(dlogits, logits, target, dy);
-          gradients.handOver(logits, dlogits);
-        },
-        logits);
-  }
-
-  /** Per-row losses a chunk of rows at a time; for gradients the logits are computed again. */
-  @Override
-  public Tensor headCrossEntropy(Tensor rows, Tensor head, IntTensor target) {
-    check(rows.columns() == head.columns(), "headCrossEntropy", rows, head);
-    Tensor losses = result(rows.extent(), 1);
-    forEachChunk(rows, head, target, (first, chunk, logits, targets) -> backend.crossEntropy(backend.view(losses, first, chunk.extent(), 1), logits, targets));
-    return record(
-        losses,
-        dy ->
-            forEachChunk(
+    /** Per-row losses a chunk of rows at a time; for gradients the logits are computed again. */
+    @Override
+    public Tensor headCrossEntropy(Tensor rows, Tensor head, IntTensor target) {
+        check(rows.columns() == head.columns(), "headCrossEntropy", rows, head);
+        Tensor losses = result(rows.extent(), 1);
+        forEachChunk(
                 rows,
                 head,
                 target,
                 (first, chunk, logits, targets) ->
-                    headBackward(rows, head, first, chunk, logits, targets, backend.view(dy, first, chunk.extent(), 1))),
-        rows,
-        head);
-  }
+                        backend.crossEntropy(backend.view(losses, first, chunk.extent(), 1), logits, targets));
+        return record(
+                losses,
+                dy -> forEachChunk(
+                        rows,
+                        head,
+                        target,
+                        (first, chunk, logits, targets) -> headBackward(
+                                rows, head, first, chunk, logits, targets, backend.view(dy, first, chunk.extent(), 1))),
+                rows,
+                head);
+    }
 
-  /**
-   * The mean loss of a language model, {@code [1, 1]}. Its gradient is taken on the way forward, chunk by chunk, as if {@code scale} times it
-   * were the only way in which it enters the total loss: so logits are computed once and never held whole.
-   *
-   * @param rows exact extent
-   */
-  public Tensor meanHeadCrossEntropy(Tensor rows, Tensor head, IntTensor target, double scale) {
-    check(rows.columns() == head.columns() && rows.extent().isExact(), "meanHeadCrossEntropy", rows, head);
-    Tensor losses = result(rows.extent(), 1);
-    boolean wanted = tracks(rows) || tracks(head);
-    Tensor dy = result(Extent.exact(Math.min(rows.rows(), rowsAtATime(head))), 1);
-    backend.fill(dy, scale / Math.max(1, rows.rows()));
-    forEachChunk(
-        rows,
-        head,
-        target,
-        (first, chunk, logits, targets) -> {
-          backend.crossEntropy(backend.view(losses, first, chunk.extent(), 1), logits, targets);
-          if (wanted) {
-            headBackward(rows, head, first, chunk, logits, targets, backend.view(dy, 0, chunk.extent(), 1));
-          }
+    /**
+     * The mean loss of a language model, {@code [1, 1]}. Its gradient is taken on the way forward, chunk by chunk, as if {@code scale} times it
+     * were the only way in which it enters the total loss: so logits are computed once and never held whole.
+     *
+     * @param rows exact extent
+     */
+    public Tensor meanHeadCrossEntropy(Tensor rows, Tensor head, IntTensor target, double scale) {
+        check(rows.columns() == head.columns() && rows.extent().isExact(), "meanHeadCrossEntropy", rows, head);
+        Tensor losses = result(rows.extent(), 1);
+        boolean wanted = tracks(rows) || tracks(head);
+        Tensor dy = result(Extent.exact(Math.min(rows.rows(), rowsAtATime(head))), 1);
+        backend.fill(dy, scale / Math.max(1, rows.rows()));
+        forEachChunk(rows, head, target, (first, chunk, logits, targets) -> {
+            backend.crossEntropy(backend.view(losses, first, chunk.extent(), 1), logits, targets);
+            if (wanted) {
+                headBackward(rows, head, first, chunk, logits, targets, backend.view(dy, 0, chunk.extent(), 1));
+            }
         });
-    return columnMean(losses);
-  }
-
-  @FunctionalInterface
-  private interface HeadChunk {
-    void accept(int first, Tensor rows, Tensor logits, IntTensor targets);
-  }
-
-  private static int rowsAtATime(Tensor head) {
-    return Math.max(16, LOGITS_AT_A_TIME / head.rows());
-  }
-
-  private void forEachChunk(Tensor rows, Tensor head, IntTensor target, HeadChunk body) {
-    if (!rows.extent().isExact()) {
-      throw new IllegalArgumentException("headCrossEntropy: " + shape(rows) + " has a count that the host does not know");
+        return columnMean(losses);
     }
-    int step = Math.min(rows.rows(), rowsAtATime(head));
-    if (step == 0) {
-      return;
+
+    @FunctionalInterface
+    private interface HeadChunk {
+        void accept(int first, Tensor rows, Tensor logits, IntTensor targets);
     }
-    Tensor memory = region.allocate(step, head.rows());
-    for (int first = 0; first < rows.rows(); first += step) {
-      Extent extent = Extent.exact(Math.min(step, rows.rows() - first));
-      Tensor chunk = backend.view(rows, first, extent, rows.columns());
-      Tensor logits = backend.view(memory, 0, extent, head.rows());
-      backend.matmul(logits, chunk, false, head, true, false);
-      body.accept(first, chunk, logits, backend.view(target, first, extent.bound()));
+
+    private static int rowsAtATime(Tensor head) {
+        return Math.max(16, LOGITS_AT_A_TIME / head.rows());
     }
-  }
 
-  private void headBackward(Tensor rows, Tensor head, int first, Tensor chunk, Tensor logits, IntTensor targets, Tensor dy) {
-    backend.crossEntropyBackward(logits, logits, targets, dy);
-    if (tracks(rows)) {
-      Tensor drows = backend.view(gradients.added(rows), first, chunk.extent(), rows.columns());
-      backend.matmul(drows, logits, false, head, false, true);
+    private void forEachChunk(Tensor rows, Tensor head, IntTensor target, HeadChunk body) {
+        if (!rows.extent().isExact()) {
+            throw new IllegalArgumentException(
+                    "headCrossEntropy: " + shape(rows) + " has a count that the host does not know");
+        }
+        int step = Math.min(rows.rows(), rowsAtATime(head));
+        if (step == 0) {
+            return;
+        }
+        Tensor memory = region.allocate(step, head.rows());
+        for (int first = 0; first < rows.rows(); first += step) {
+            Extent extent = Extent.exact(Math.min(step, rows.rows() - first));
+            Tensor chunk = backend.view(rows, first, extent, rows.columns());
+            Tensor logits = backend.view(memory, 0, extent, head.rows());
+            backend.matmul(logits, chunk, false, head, true, false);
+            body.accept(first, chunk, logits, backend.view(target, first, extent.bound()));
+        }
     }
-    if (tracks(head)) {
-      gradients.contribute(head, (dw, add) -> backend.matmul(dw, logits, true, chunk, false, add));
+
+    private void headBackward(
+            Tensor rows, Tensor head, int first, Tensor chunk, Tensor logits, IntTensor targets, Tensor dy) {
+        backend.crossEntropyBackward(logits, logits, targets, dy);
+        if (tracks(rows)) {
+            Tensor drows = backend.view(gradients.added(rows), first, chunk.extent(), rows.columns());
+            backend.matmul(drows, logits, false, head, false, true);
+        }
+        if (tracks(head)) {
+            gradients.contribute(head, (dw, add) -> backend.matmul(dw, logits, true, chunk, false, add));
+        }
     }
-  }
 
-  @Override
-  public Tensor detach(Tensor x) {
-    return backend.view(x, 0, x.extent(), x.columns());
-  }
-
-  @Override
-  public Tensor compare(Tensor x, Comparison comparison, Tensor row) {
-    checkRow("compare", x, row);
-    Tensor out = like(x);
-    backend.compare(out, x, comparison, row);
-    return out;
-  }
-
-  @Override
-  public Tensor compare(Tensor x, Comparison comparison, double constant) {
-    return compare(x, comparison, constant(Extent.exact(1), x.columns(), constant));
-  }
-
-  @Override
-  public Tensor compareElements(Tensor a, Comparison comparison, Tensor b) {
-    checkSame("compareElements", a, b);
-    Tensor out = like(a);
-    backend.compareElements(out, a, comparison, b);
-    return out;
-  }
-
-  @Override
-  public IntTensor argMax(Tensor x) {
-    IntTensor out = region.allocateInts(x.rows());
-    backend.argMax(out, x);
-    return out;
-  }
-
-  @Override
-  public Tensor toColumn(IntTensor values, Extent extent) {
-    checkIndex("toColumn", values, extent.bound());
-    Tensor out = result(extent, 1);
-    backend.toColumn(out, values);
-    return out;
-  }
-
-  @Override
-  public IntTensor gatherInts(IntTensor table, IntTensor index, Extent extent) {
-    checkIndex("gatherInts", index, extent.bound());
-    IntTensor out = region.allocateInts(extent.bound());
-    backend.gatherInts(out, table, index, extent);
-    return out;
-  }
-
-  @Override
-  public IntTensor ints(int... values) {
-    return region.ints(values);
-  }
-
-  @Override
-  public Tensor constant(Extent extent, int columns, double value) {
-    Tensor out = result(extent, columns);
-    backend.fill(out, value);
-    return out;
-  }
-
-  @Override
-  public Tensor uniformRows(RandomKey key, IntTensor high, IntTensor low, Extent extent) {
-    Tensor out = result(extent, 1);
-    backend.uniformRows(out, key, high, low);
-    return out;
-  }
-
-  @Override
-  public Tensor topKMask(Tensor scores, IntTensor offsets, IntTensor k) {
-    Tensor out = like(scores);
-    backend.topKMask(out, scores, offsets, k);
-    return out;
-  }
-
-  @Override
-  public Tensor reduceGroups(Reduction reduction, Tensor x, IntTensor offsets) {
-    Tensor out = result(Extent.exact(offsets.length() - 1), 1);
-    backend.reduceGroups(out, reduction, x, offsets);
-    return out;
-  }
-
-  @Override
-  public Rows compact(Tensor mask, Optional<Integer> exact) {
-    IntTensor index = region.allocateInts(mask.rows());
-    IntTensor count = region.allocateInts(1);
-    backend.compact(index, count, mask);
-    if (exact.isPresent()) {
-      return new Rows(backend.view(index, 0, exact.get()), Extent.exact(exact.get()));
+    @Override
+    public Tensor detach(Tensor x) {
+        return backend.view(x, 0, x.extent(), x.columns());
     }
-    return new Rows(index, Extent.counted(mask.rows(), count));
-  }
+
+    @Override
+    public Tensor compare(Tensor x, Comparison comparison, Tensor row) {
+        checkRow("compare", x, row);
+        Tensor out = like(x);
+        backend.compare(out, x, comparison, row);
+        return out;
+    }
+
+    @Override
+    public Tensor compare(Tensor x, Comparison comparison, double constant) {
+        return compare(x, comparison, constant(Extent.exact(1), x.columns(), constant));
+    }
+
+    @Override
+    public Tensor compareElements(Tensor a, Comparison comparison, Tensor b) {
+        checkSame("compareElements", a, b);
+        Tensor out = like(a);
+        backend.compareElements(out, a, comparison, b);
+        return out;
+    }
+
+    @Override
+    public IntTensor argMax(Tensor x) {
+        IntTensor out = region.allocateInts(x.rows());
+        backend.argMax(out, x);
+        return out;
+    }
+
+    @Override
+    public Tensor toColumn(IntTensor values, Extent extent) {
+        checkIndex("toColumn", values, extent.bound());
+        Tensor out = result(extent, 1);
+        backend.toColumn(out, values);
+        return out;
+    }
+
+    @Override
+    public IntTensor gatherInts(IntTensor table, IntTensor index, Extent extent) {
+        checkIndex("gatherInts", index, extent.bound());
+        IntTensor out = region.allocateInts(extent.bound());
+        backend.gatherInts(out, table, index, extent);
+        return out;
+    }
+
+    @Override
+    public IntTensor ints(int... values) {
+        return region.ints(values);
+    }
+
+    @Override
+    public Tensor constant(Extent extent, int columns, double value) {
+        Tensor out = result(extent, columns);
+        backend.fill(out, value);
+        return out;
+    }
+
+    @Override
+    public Tensor uniformRows(RandomKey key, IntTensor high, IntTensor low, Extent extent) {
+        Tensor out = result(extent, 1);
+        backend.uniformRows(out, key, high, low);
+        return out;
+    }
+
+    @Override
+    public Tensor topKMask(Tensor scores, IntTensor offsets, IntTensor k) {
+        Tensor out = like(scores);
+        backend.topKMask(out, scores, offsets, k);
+        return out;
+    }
+
+    @Override
+    public Tensor reduceGroups(Reduction reduction, Tensor x, IntTensor offsets) {
+        Tensor out = result(Extent.exact(offsets.length() - 1), 1);
+        backend.reduceGroups(out, reduction, x, offsets);
+        return out;
+    }
+
+    @Override
+    public Rows compact(Tensor mask, Optional<Integer> exact) {
+        IntTensor index = region.allocateInts(mask.rows());
+        IntTensor count = region.allocateInts(1);
+        backend.compact(index, count, mask);
+        if (exact.isPresent()) {
+            return new Rows(backend.view(index, 0, exact.get()), Extent.exact(exact.get()));
+        }
+        return new Rows(index, Extent.counted(mask.rows(), count));
+    }
 }

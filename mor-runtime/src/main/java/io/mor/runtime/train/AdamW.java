@@ -19,101 +19,102 @@ import java.util.Map;
  */
 public final class AdamW implements AutoCloseable {
 
-  private record Moments(Tensor first, Tensor second) {}
+    private record Moments(Tensor first, Tensor second) {}
 
-  private final Backend backend;
-  private final Weights weights;
-  private final AdamWSettings settings;
-  private final Map<Parameter, Moments> moments = new LinkedHashMap<>();
-  private final Map<String, List<Parameter>> clippedTogether = new LinkedHashMap<>();
-  private final Map<String, Tensor> squares = new LinkedHashMap<>();
-  private final Map<String, Tensor> factors = new LinkedHashMap<>();
+    private final Backend backend;
+    private final Weights weights;
+    private final AdamWSettings settings;
+    private final Map<Parameter, Moments> moments = new LinkedHashMap<>();
+    private final Map<String, List<Parameter>> clippedTogether = new LinkedHashMap<>();
+    private final Map<String, Tensor> squares = new LinkedHashMap<>();
+    private final Map<String, Tensor> factors = new LinkedHashMap<>();
 
-  /** An optimizer with moments of zero. */
-  public AdamW(Weights weights, AdamWSettings settings) {
-    this.backend = weights.backend();
-    this.weights = weights;
-    this.settings = settings;
-    for (Parameter parameter : weights.parameters()) {
-      Moments fresh = new Moments(backend.allocate(parameter.rows(), parameter.columns()), backend.allocate(parameter.rows(), parameter.columns()));
-      backend.fill(fresh.first(), 0);
-      backend.fill(fresh.second(), 0);
-      moments.put(parameter, fresh);
-      clippedTogether.computeIfAbsent(clipping(parameter.group()), name -> new ArrayList<>()).add(parameter);
+    /** An optimizer with moments of zero. */
+    public AdamW(Weights weights, AdamWSettings settings) {
+        this.backend = weights.backend();
+        this.weights = weights;
+        this.settings = settings;
+        for (Parameter parameter : weights.parameters()) {
+            Moments fresh = new Moments(
+                    backend.allocate(parameter.rows(), parameter.columns()),
+                    backend.allocate(parameter.rows(), parameter.columns()));
+            backend.fill(fresh.first(), 0);
+            backend.fill(fresh.second(), 0);
+            moments.put(parameter, fresh);
+            clippedTogether
+                    .computeIfAbsent(clipping(parameter.group()), name -> new ArrayList<>())
+                    .add(parameter);
+        }
+        for (String name : clippedTogether.keySet()) {
+            squares.put(name, backend.allocate(1, 1));
+            factors.put(name, backend.allocate(1, 1));
+        }
     }
-    for (String name : clippedTogether.keySet()) {
-      squares.put(name, backend.allocate(1, 1));
-      factors.put(name, backend.allocate(1, 1));
+
+    private static String clipping(OptimizerGroup group) {
+        return group.separateClipping() ? group.name() : "model";
     }
-  }
 
-  private static String clipping(OptimizerGroup group) {
-    return group.separateClipping() ? group.name() : "model";
-  }
-
-  /** Finds the norm and the clipping factor of the gradients that the weights hold; to be called before {@link #apply}. */
-  public void clip() {
-    clippedTogether.forEach(
-        (name, parameters) -> {
-          Tensor sum = squares.get(name);
-          backend.fill(sum, 0);
-          parameters.forEach(parameter -> backend.sumOfSquares(sum, weights.gradient(parameter), true));
-          backend.clipFactor(factors.get(name), sum, settings.clipNorm());
+    /** Finds the norm and the clipping factor of the gradients that the weights hold; to be called before {@link #apply}. */
+    public void clip() {
+        clippedTogether.forEach((name, parameters) -> {
+            Tensor sum = squares.get(name);
+            backend.fill(sum, 0);
+            parameters.forEach(parameter -> backend.sumOfSquares(sum, weights.gradient(parameter), true));
+            backend.clipFactor(factors.get(name), sum, settings.clipNorm());
         });
-  }
+    }
 
-  /**
-   * One step with the gradients that the weights hold, clipped.
-   *
-   * @param step t, from 1
-   * @param learningRate scheduled for this step
-   */
-  public void apply(long step, double learningRate) {
-    moments.forEach(
-        (parameter, moment) -> {
-          OptimizerGroup group = parameter.group();
-          backend.adamW(
-              weights.value(parameter),
-              weights.gradient(parameter),
-              moment.first(),
-              moment.second(),
-              factors.get(clipping(group)),
-              new AdamWStep(
-                  learningRate * group.learningRateFactor(),
-                  settings.beta1(),
-                  settings.beta2(),
-                  settings.epsilon(),
-                  group.weightDecay() ? settings.weightDecay() : 0,
-                  step));
+    /**
+     * One step with the gradients that the weights hold, clipped.
+     *
+     * @param step t, from 1
+     * @param learningRate scheduled for this step
+     */
+    public void apply(long step, double learningRate) {
+        moments.forEach((parameter, moment) -> {
+            OptimizerGroup group = parameter.group();
+            backend.adamW(
+                    weights.value(parameter),
+                    weights.gradient(parameter),
+                    moment.first(),
+                    moment.second(),
+                    factors.get(clipping(group)),
+                    new AdamWStep(
+                            learningRate * group.learningRateFactor(),
+                            settings.beta1(),
+                            settings.beta2(),
+                            settings.epsilon(),
+                            group.weightDecay() ? settings.weightDecay() : 0,
+                            step));
         });
-  }
+    }
 
-  /** The norm of the gradients before clipping, as found by {@link #clip}. Waits for the device. */
-  public double gradientNorm() {
-    return Math.sqrt(backend.readDoubles(squares.get("model"))[0]);
-  }
+    /** The norm of the gradients before clipping, as found by {@link #clip}. Waits for the device. */
+    public double gradientNorm() {
+        return Math.sqrt(backend.readDoubles(squares.get("model"))[0]);
+    }
 
-  /** First moments by parameter. */
-  public Tensor firstMoment(Parameter parameter) {
-    return moments.get(parameter).first();
-  }
+    /** First moments by parameter. */
+    public Tensor firstMoment(Parameter parameter) {
+        return moments.get(parameter).first();
+    }
 
-  /** Second moments by parameter. */
-  public Tensor secondMoment(Parameter parameter) {
-    return moments.get(parameter).second();
-  }
+    /** Second moments by parameter. */
+    public Tensor secondMoment(Parameter parameter) {
+        return moments.get(parameter).second();
+    }
 
-  @Override
-  public void close() {
-    moments.values().forEach(
-        moment -> {
-          backend.release(moment.first());
-          backend.release(moment.second());
+    @Override
+    public void close() {
+        moments.values().forEach(moment -> {
+            backend.release(moment.first());
+            backend.release(moment.second());
         });
-    squares.values().forEach(backend::release);
-    factors.values().forEach(backend::release);
-    moments.clear();
-    squares.clear();
-    factors.clear();
-  }
+        squares.values().forEach(backend::release);
+        factors.values().forEach(backend::release);
+        moments.clear();
+        squares.clear();
+        factors.clear();
+    }
 }

@@ -11,6 +11,6 @@ package io.mor.runtime.train;
  */
 public record AdamWSettings(double beta1, double beta2, double epsilon, double weightDecay, double clipNorm) {
 
-  /** The published recipe. */
-  public static final AdamWSettings PUBLISHED = new AdamWSettings(0.9, 0.95, 1e-8, 0.1, 1.0);
+    /** The published recipe. */
+    public static final AdamWSettings PUBLISHED = new AdamWSettings(0.9, 0.95, 1e-8, 0.1, 1.0);
 }

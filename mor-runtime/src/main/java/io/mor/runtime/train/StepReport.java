@@ -16,12 +16,12 @@ import java.util.Map;
  * @param figures everything that is recorded, by kebab-case name, the above among them
  */
 public record StepReport(
-    long step,
-    long totalSteps,
-    double crossEntropy,
-    double totalLoss,
-    double learningRate,
-    double gradientNorm,
-    double tokensPerSecond,
-    double secondsLeft,
-    Map<String, Double> figures) {}
+        long step,
+        long totalSteps,
+        double crossEntropy,
+        double totalLoss,
+        double learningRate,
+        double gradientNorm,
+        double tokensPerSecond,
+        double secondsLeft,
+        Map<String, Double> figures) {}

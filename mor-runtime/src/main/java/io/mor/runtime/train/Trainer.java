@@ -23,161 +23,170 @@ import java.util.function.Supplier;
  */
 public final class Trainer implements AutoCloseable {
 
-  private final Weights weights;
-  private final BatchSampler sampler;
-  private final TrainingPlan plan;
-  private final Path checkpoints;
-  private final String config;
-  private final TrainingListener listener;
-  private final Supplier<Map<String, Double>> evaluation;
-  private final AdamW optimizer;
-  private final TrainingStep step;
-  private TrainingState state;
+    private final Weights weights;
+    private final BatchSampler sampler;
+    private final TrainingPlan plan;
+    private final Path checkpoints;
+    private final String config;
+    private final TrainingListener listener;
+    private final Supplier<Map<String, Double>> evaluation;
+    private final AdamW optimizer;
+    private final TrainingStep step;
+    private TrainingState state;
 
-  /**
-   * A run from its beginning.
-   *
-   * @param weights initialised
-   * @param checkpoints folder for checkpoints
-   * @param config the resolved config, saved with each checkpoint
-   * @param evaluation measures the model as it stands
-   */
-  public Trainer(
-      MorModel model,
-      Weights weights,
-      AdamWSettings settings,
-      BatchSampler sampler,
-      TrainingPlan plan,
-      long seed,
-      Path checkpoints,
-      String config,
-      Supplier<Map<String, Double>> evaluation,
-      TrainingListener listener) {
-    this.weights = weights;
-    this.sampler = sampler;
-    this.plan = plan;
-    this.checkpoints = checkpoints;
-    this.config = config;
-    this.evaluation = evaluation;
-    this.listener = listener;
-    this.optimizer = new AdamW(weights, settings);
-    this.step = new TrainingStep(model, weights, optimizer);
-    this.state = new TrainingState(0, 0, seed, 0);
-  }
-
-  /** Where the run stands. */
-  public TrainingState state() {
-    return state;
-  }
-
-  /** Bytes of activations that are held from step to step. */
-  public long activationBytes() {
-    return step.activationBytes();
-  }
-
-  /**
-   * Goes back to a checkpoint.
-   *
-   * @throws MorException if it does not fit or is damaged
-   */
-  public void resume(Checkpoint checkpoint) {
-    if (checkpoint.state().step() > plan.steps()) {
-      throw new MorException(
-          "checkpoint " + checkpoint.folder() + " stands at step " + checkpoint.state().step() + ", but training.steps is " + plan.steps());
+    /**
+     * A run from its beginning.
+     *
+     * @param weights initialised
+     * @param checkpoints folder for checkpoints
+     * @param config the resolved config, saved with each checkpoint
+     * @param evaluation measures the model as it stands
+     */
+    public Trainer(
+            MorModel model,
+            Weights weights,
+            AdamWSettings settings,
+            BatchSampler sampler,
+            TrainingPlan plan,
+            long seed,
+            Path checkpoints,
+            String config,
+            Supplier<Map<String, Double>> evaluation,
+            TrainingListener listener) {
+        this.weights = weights;
+        this.sampler = sampler;
+        this.plan = plan;
+        this.checkpoints = checkpoints;
+        this.config = config;
+        this.evaluation = evaluation;
+        this.listener = listener;
+        this.optimizer = new AdamW(weights, settings);
+        this.step = new TrainingStep(model, weights, optimizer);
+        this.state = new TrainingState(0, 0, seed, 0);
     }
-    checkpoint.loadInto(weights);
-    checkpoint.loadInto(weights, optimizer);
-    state = checkpoint.state();
-  }
 
-  /**
-   * Trains to the end, or until asked to stop: then the step under way is finished and saved.
-   *
-   * @throws NumericalFailureException if a loss or gradient is not finite
-   */
-  public TrainingOutcome run(BooleanSupplier stopRequested) {
-    long begun = System.nanoTime();
-    long trainingNanos = 0;
-    long tokensBefore = state.tokens();
-    long lastSaved = -1;
-    long windowNanos = 0;
-    long windowTokens = 0;
-    double rate = 0;
-    while (state.step() < plan.steps() && !stopRequested.getAsBoolean()) {
-      long stepBegun = System.nanoTime();
-      double learningRate = plan.learningRate().applyAsDouble(state.step());
-      long done = state.tokens();
-      state = step.run(state, plan.steps(), learningRate, microBatches());
-      long nanos = System.nanoTime() - stepBegun;
-      trainingNanos += nanos;
-      windowNanos += nanos;
-      windowTokens += state.tokens() - done;
-      long index = state.step() - 1;
-      boolean last = state.step() == plan.steps();
-      if (index % plan.logEvery() == 0 || last) {
-        rate = windowTokens / (windowNanos * 1e-9);
-        listener.onStep(report(index, learningRate, rate));
-        windowNanos = 0;
-        windowTokens = 0;
-      }
-      if (last || plan.evaluateEvery() > 0 && state.step() % plan.evaluateEvery() == 0) {
-        listener.onEvaluation(index, evaluation.get());
-      }
-      if (last || plan.checkpointEvery() > 0 && state.step() % plan.checkpointEvery() == 0) {
-        save();
-        lastSaved = state.step();
-      }
+    /** Where the run stands. */
+    public TrainingState state() {
+        return state;
     }
-    if (lastSaved != state.step()) {
-      save();
+
+    /** Bytes of activations that are held from step to step. */
+    public long activationBytes() {
+        return step.activationBytes();
     }
-    return new TrainingOutcome(
-        state.step() == plan.steps(),
-        state,
-        checkpoints.resolve("step-%08d".formatted(state.step())),
-        (System.nanoTime() - begun) * 1e-9,
-        trainingNanos * 1e-9,
-        state.tokens() - tokensBefore);
-  }
 
-  private List<Batch> microBatches() {
-    List<Batch> batches = new ArrayList<>();
-    for (int i = 0; i < plan.accumulation(); i++) {
-      batches.add(sampler.batch(state.microBatch() + i));
+    /**
+     * Goes back to a checkpoint.
+     *
+     * @throws MorException if it does not fit or is damaged
+     */
+    public void resume(Checkpoint checkpoint) {
+        if (checkpoint.state().step() > plan.steps()) {
+            throw new MorException("checkpoint " + checkpoint.folder() + " stands at step "
+                    + checkpoint.state().step() + ", but training.steps is " + plan.steps());
+        }
+        checkpoint.loadInto(weights);
+        checkpoint.loadInto(weights, optimizer);
+        state = checkpoint.state();
     }
-    return batches;
-  }
 
-  private StepReport report(long index, double learningRate, double rate) {
-    double tokensLeft = (double) (plan.steps() - state.step()) * plan.accumulation() * sampler.rows() * sampler.context();
-    Map<String, Double> figures = new LinkedHashMap<>();
-    figures.put("cross-entropy", step.crossEntropy());
-    figures.put("total-loss", step.totalLoss());
-    figures.put("learning-rate", learningRate);
-    figures.put("gradient-norm", step.gradientNorm());
-    figures.put("tokens", (double) state.tokens());
-    figures.put("tokens-per-second", rate);
-    figures.putAll(step.figures());
-    return new StepReport(
-        index, plan.steps(), step.crossEntropy(), step.totalLoss(), learningRate, step.gradientNorm(), rate, rate == 0 ? 0 : tokensLeft / rate, figures);
-  }
-
-  private void save() {
-    Checkpoint saved = Checkpoint.save(checkpoints, state, weights, Optional.of(optimizer), config);
-    List<Path> all = Checkpoint.list(checkpoints);
-    for (Path old : all.subList(0, Math.max(0, all.size() - plan.checkpointsKept()))) {
-      try {
-        Checkpoint.deleteRecursively(old);
-      } catch (IOException e) {
-        throw new MorException("the old checkpoint " + old + " cannot be deleted: " + e.getMessage(), e);
-      }
+    /**
+     * Trains to the end, or until asked to stop: then the step under way is finished and saved.
+     *
+     * @throws NumericalFailureException if a loss or gradient is not finite
+     */
+    public TrainingOutcome run(BooleanSupplier stopRequested) {
+        long begun = System.nanoTime();
+        long trainingNanos = 0;
+        long tokensBefore = state.tokens();
+        long lastSaved = -1;
+        long windowNanos = 0;
+        long windowTokens = 0;
+        double rate = 0;
+        while (state.step() < plan.steps() && !stopRequested.getAsBoolean()) {
+            long stepBegun = System.nanoTime();
+            double learningRate = plan.learningRate().applyAsDouble(state.step());
+            long done = state.tokens();
+            state = step.run(state, plan.steps(), learningRate, microBatches());
+            long nanos = System.nanoTime() - stepBegun;
+            trainingNanos += nanos;
+            windowNanos += nanos;
+            windowTokens += state.tokens() - done;
+            long index = state.step() - 1;
+            boolean last = state.step() == plan.steps();
+            if (index % plan.logEvery() == 0 || last) {
+                rate = windowTokens / (windowNanos * 1e-9);
+                listener.onStep(report(index, learningRate, rate));
+                windowNanos = 0;
+                windowTokens = 0;
+            }
+            if (last || plan.evaluateEvery() > 0 && state.step() % plan.evaluateEvery() == 0) {
+                listener.onEvaluation(index, evaluation.get());
+            }
+            if (last || plan.checkpointEvery() > 0 && state.step() % plan.checkpointEvery() == 0) {
+                save();
+                lastSaved = state.step();
+            }
+        }
+        if (lastSaved != state.step()) {
+            save();
+        }
+        return new TrainingOutcome(
+                state.step() == plan.steps(),
+                state,
+                checkpoints.resolve("step-%08d".formatted(state.step())),
+                (System.nanoTime() - begun) * 1e-9,
+                trainingNanos * 1e-9,
+                state.tokens() - tokensBefore);
     }
-    listener.onCheckpoint(state.step(), saved.folder());
-  }
 
-  @Override
-  public void close() {
-    step.close();
-    optimizer.close();
-  }
+    private List<Batch> microBatches() {
+        List<Batch> batches = new ArrayList<>();
+        for (int i = 0; i < plan.accumulation(); i++) {
+            batches.add(sampler.batch(state.microBatch() + i));
+        }
+        return batches;
+    }
+
+    private StepReport report(long index, double learningRate, double rate) {
+        double tokensLeft =
+                (double) (plan.steps() - state.step()) * plan.accumulation() * sampler.rows() * sampler.context();
+        Map<String, Double> figures = new LinkedHashMap<>();
+        figures.put("cross-entropy", step.crossEntropy());
+        figures.put("total-loss", step.totalLoss());
+        figures.put("learning-rate", learningRate);
+        figures.put("gradient-norm", step.gradientNorm());
+        figures.put("tokens", (double) state.tokens());
+        figures.put("tokens-per-second", rate);
+        figures.putAll(step.figures());
+        return new StepReport(
+                index,
+                plan.steps(),
+                step.crossEntropy(),
+                step.totalLoss(),
+                learningRate,
+                step.gradientNorm(),
+                rate,
+                rate == 0 ? 0 : tokensLeft / rate,
+                figures);
+    }
+
+    private void save() {
+        Checkpoint saved = Checkpoint.save(checkpoints, state, weights, Optional.of(optimizer), config);
+        List<Path> all = Checkpoint.list(checkpoints);
+        for (Path old : all.subList(0, Math.max(0, all.size() - plan.checkpointsKept()))) {
+            try {
+                Checkpoint.deleteRecursively(old);
+            } catch (IOException e) {
+                throw new MorException("the old checkpoint " + old + " cannot be deleted: " + e.getMessage(), e);
+            }
+        }
+        listener.onCheckpoint(state.step(), saved.folder());
+    }
+
+    @Override
+    public void close() {
+        step.close();
+        optimizer.close();
+    }
 }

@@ -12,10 +12,11 @@ import java.nio.file.Path;
  * @param trainingSeconds time in training steps alone
  * @param tokens tokens trained on in this call
  */
-public record TrainingOutcome(boolean finished, TrainingState state, Path checkpoint, double seconds, double trainingSeconds, long tokens) {
+public record TrainingOutcome(
+        boolean finished, TrainingState state, Path checkpoint, double seconds, double trainingSeconds, long tokens) {
 
-  /** Tokens per second in training steps. */
-  public double tokensPerSecond() {
-    return trainingSeconds == 0 ? 0 : tokens / trainingSeconds;
-  }
+    /** Tokens per second in training steps. */
+    public double tokensPerSecond() {
+        return trainingSeconds == 0 ? 0 : tokens / trainingSeconds;
+    }
 }

@@ -14,18 +14,24 @@ import java.util.function.LongToDoubleFunction;
  * @param checkpointsKept how many are kept; older ones are deleted
  */
 public record TrainingPlan(
-    long steps,
-    int accumulation,
-    LongToDoubleFunction learningRate,
-    long logEvery,
-    long evaluateEvery,
-    long checkpointEvery,
-    int checkpointsKept) {
+        long steps,
+        int accumulation,
+        LongToDoubleFunction learningRate,
+        long logEvery,
+        long evaluateEvery,
+        long checkpointEvery,
+        int checkpointsKept) {
 
-  /** Checks the counts. */
-  public TrainingPlan {
-    if (steps < 1 || accumulation < 1 || logEvery < 1 || evaluateEvery < 0 || checkpointEvery < 0 || checkpointsKept < 1) {
-      throw new IllegalArgumentException("a training plan needs positive steps, accumulation, log interval and kept checkpoints");
+    /** Checks the counts. */
+    public TrainingPlan {
+        if (steps < 1
+                || accumulation < 1
+                || logEvery < 1
+                || evaluateEvery < 0
+                || checkpointEvery < 0
+                || checkpointsKept < 1) {
+            throw new IllegalArgumentException(
+                    "a training plan needs positive steps, accumulation, log interval and kept checkpoints");
+        }
     }
-  }
 }

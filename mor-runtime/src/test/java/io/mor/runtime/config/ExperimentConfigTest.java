@@ -17,52 +17,75 @@ import org.junit.jupiter.api.io.TempDir;
 
 class ExperimentConfigTest {
 
-  @TempDir Path folder;
+    @TempDir
+    Path folder;
 
-  private final PluginCatalog catalog = TestExtensions.catalog();
+    private final PluginCatalog catalog = TestExtensions.catalog();
 
-  @Test
-  void everyKeyHasTheDefaultThatIsDocumented() {
-    ExperimentConfig expected =
-        new ExperimentConfig(
-            "experiment",
-            1,
-            Path.of("runs"),
-            new ModelSection(
-                Optional.empty(),
-                new ModelConfig(0, 128, 8, 4, 4, 352, 256, Sharing.NONE, 1, 1, true, true, Initialization.RANDOM, 0.02, 1e-5, 10000, 0),
-                ExtensionConfig.of("llama")),
-            ExtensionConfig.of("none"),
-            ExtensionConfig.of("default"),
-            ExtensionConfig.of("recursion-wise"),
-            ExtensionConfig.of("auto"),
-            ExtensionConfig.of("byte"),
-            new DataConfig(List.of(), List.of(), 0.05, DataConfig.ValidationUnit.CHARACTERS, "text", DataConfig.Sampling.RANDOM, Path.of("runs/shards")),
-            new TrainingConfig(
-                1000,
-                8,
+    @Test
+    void everyKeyHasTheDefaultThatIsDocumented() {
+        ExperimentConfig expected = new ExperimentConfig(
+                "experiment",
                 1,
-                0.003,
-                new ScheduleConfig(ScheduleType.TRAPEZOID, -1, 0.2, 0.1),
-                0.9,
-                0.95,
-                1e-8,
-                0.1,
-                1.0,
-                new EvaluationConfig(200, 20),
-                new CheckpointConfig(500, 2),
-                new LogConfig(10)),
-            new GenerationConfig(256, 0.8, 0, 1.0, 0, List.of(), List.of()),
-            new MetricsConfig(List.of(ExtensionConfig.of("jsonl"), ExtensionConfig.of("tensorboard"))),
-            List.of());
+                Path.of("runs"),
+                new ModelSection(
+                        Optional.empty(),
+                        new ModelConfig(
+                                0,
+                                128,
+                                8,
+                                4,
+                                4,
+                                352,
+                                256,
+                                Sharing.NONE,
+                                1,
+                                1,
+                                true,
+                                true,
+                                Initialization.RANDOM,
+                                0.02,
+                                1e-5,
+                                10000,
+                                0),
+                        ExtensionConfig.of("llama")),
+                ExtensionConfig.of("none"),
+                ExtensionConfig.of("default"),
+                ExtensionConfig.of("recursion-wise"),
+                ExtensionConfig.of("auto"),
+                ExtensionConfig.of("byte"),
+                new DataConfig(
+                        List.of(),
+                        List.of(),
+                        0.05,
+                        DataConfig.ValidationUnit.CHARACTERS,
+                        "text",
+                        DataConfig.Sampling.RANDOM,
+                        Path.of("runs/shards")),
+                new TrainingConfig(
+                        1000,
+                        8,
+                        1,
+                        0.003,
+                        new ScheduleConfig(ScheduleType.TRAPEZOID, -1, 0.2, 0.1),
+                        0.9,
+                        0.95,
+                        1e-8,
+                        0.1,
+                        1.0,
+                        new EvaluationConfig(200, 20),
+                        new CheckpointConfig(500, 2),
+                        new LogConfig(10)),
+                new GenerationConfig(256, 0.8, 0, 1.0, 0, List.of(), List.of()),
+                new MetricsConfig(List.of(ExtensionConfig.of("jsonl"), ExtensionConfig.of("tensorboard"))),
+                List.of());
 
-    assertEquals(expected, ExperimentConfig.builder().build());
-    assertEquals(expected, ExperimentConfig.builder().build(catalog));
-  }
+        assertEquals(expected, ExperimentConfig.builder().build());
+        assertEquals(expected, ExperimentConfig.builder().build(catalog));
+    }
 
-  /** Every key with a value that is not its default. */
-  static final String EVERYTHING =
-      """
+    /** Every key with a value that is not its default. */
+    static final String EVERYTHING = """
       name: all
       seed: 12345678901
       runs: out/runs
@@ -131,167 +154,251 @@ class ExperimentConfigTest {
       plugins: [plugins]
       """;
 
-  private static ExperimentConfig everything(Map<String, Object> router, Map<String, Object> selector) {
-    return new ExperimentConfig(
-        "all",
-        12345678901L,
-        Path.of("out/runs"),
-        new ModelSection(
-            Optional.empty(),
-            new ModelConfig(300, 96, 11, 6, 2, 200, 64, Sharing.MIDDLE_CYCLE, 3, 1, false, false, Initialization.STEPWISE, 0.05, 1e-6, 500000, 0.1),
-            ExtensionConfig.of("llama")),
-        new ExtensionConfig("expert-choice", router),
-        new ExtensionConfig("ema-cutoff", selector),
-        ExtensionConfig.of("hybrid"),
-        ExtensionConfig.of("auto"),
-        ExtensionConfig.of("byte"),
-        new DataConfig(List.of("a.txt", "corpus.jar!/**/*.java"), List.of("b.txt"), 0.1, DataConfig.ValidationUnit.TOKENS, "body", DataConfig.Sampling.SEQUENTIAL, Path.of("out/shards")),
-        new TrainingConfig(
-            50,
-            3,
-            2,
-            1e-4,
-            new ScheduleConfig(ScheduleType.COSINE, 5, 0.3, 0.2),
-            0.8,
-            0.99,
-            1e-10,
-            0,
-            0.5,
-            new EvaluationConfig(7, 3),
-            new CheckpointConfig(9, 5),
-            new LogConfig(2)),
-        new GenerationConfig(9, 0, 40, 0.9, 7, List.of(0, 2), List.of("\n\n", "END")),
-        new MetricsConfig(List.of(ExtensionConfig.of("jsonl"))),
-        List.of(Path.of("plugins")));
-  }
-
-  @Test
-  void everyKeyIsReadIntoItsComponent() {
-    Map<String, Object> router =
-        Map.of(
-            "alpha",
-            0.25,
-            "function",
-            "tanh-like",
-            "capacity",
-            List.of(1.0, 0.5, 0.25),
-            "auxiliary-loss",
-            Map.of("coefficient", 0.016, "enabled", true),
-            "note",
-            "1",
-            "weights",
-            Map.of("first", 1, "second", 2));
-    assertEquals(everything(router, Map.of("decay", 0.9)), ExperimentConfig.builder().yaml(EVERYTHING).build(catalog));
-  }
-
-  @Test
-  void theDumpLoadsBackEqualAndIsStable() {
-    for (ExperimentConfig config :
-        List.of(
-            ExperimentConfig.builder().build(catalog),
-            ExperimentConfig.builder().yaml(EVERYTHING).build(catalog),
-            ExperimentConfig.builder().with("model.rope-theta", 1e300).with("training.learning-rate", 1e-300).with("name", "true").build(catalog))) {
-      ExperimentConfig loaded = ExperimentConfig.builder().yaml(config.toYaml()).build(catalog);
-      assertEquals(config, loaded);
-      assertEquals(config.toYaml(), loaded.toYaml());
+    private static ExperimentConfig everything(Map<String, Object> router, Map<String, Object> selector) {
+        return new ExperimentConfig(
+                "all",
+                12345678901L,
+                Path.of("out/runs"),
+                new ModelSection(
+                        Optional.empty(),
+                        new ModelConfig(
+                                300,
+                                96,
+                                11,
+                                6,
+                                2,
+                                200,
+                                64,
+                                Sharing.MIDDLE_CYCLE,
+                                3,
+                                1,
+                                false,
+                                false,
+                                Initialization.STEPWISE,
+                                0.05,
+                                1e-6,
+                                500000,
+                                0.1),
+                        ExtensionConfig.of("llama")),
+                new ExtensionConfig("expert-choice", router),
+                new ExtensionConfig("ema-cutoff", selector),
+                ExtensionConfig.of("hybrid"),
+                ExtensionConfig.of("auto"),
+                ExtensionConfig.of("byte"),
+                new DataConfig(
+                        List.of("a.txt", "corpus.jar!/**/*.java"),
+                        List.of("b.txt"),
+                        0.1,
+                        DataConfig.ValidationUnit.TOKENS,
+                        "body",
+                        DataConfig.Sampling.SEQUENTIAL,
+                        Path.of("out/shards")),
+                new TrainingConfig(
+                        50,
+                        3,
+                        2,
+                        1e-4,
+                        new ScheduleConfig(ScheduleType.COSINE, 5, 0.3, 0.2),
+                        0.8,
+                        0.99,
+                        1e-10,
+                        0,
+                        0.5,
+                        new EvaluationConfig(7, 3),
+                        new CheckpointConfig(9, 5),
+                        new LogConfig(2)),
+                new GenerationConfig(9, 0, 40, 0.9, 7, List.of(0, 2), List.of("\n\n", "END")),
+                new MetricsConfig(List.of(ExtensionConfig.of("jsonl"))),
+                List.of(Path.of("plugins")));
     }
-  }
 
-  @Test
-  void resolvingFillsInTheDefaultsOfExtensions() {
-    ExperimentConfig config =
-        ExperimentConfig.builder().with("router", "expert-choice").with("model.sharing", Sharing.CYCLE).with("model.recursions", 2).build(catalog);
-
-    assertEquals(0.1, config.router().options().get("alpha"));
-    assertEquals(Map.of("coefficient", 0.001, "enabled", false), config.router().options().get("auxiliary-loss"));
-    assertEquals(new ExtensionConfig("ema-cutoff", Map.of("decay", 0.99)), config.selector());
-  }
-
-  @Test
-  void laterLayersWin() throws IOException {
-    Files.writeString(folder.resolve("base.yaml"), "training: {steps: 10, batch: 4}\nrouter: {type: expert-choice, alpha: 0.2}\nmodel: {preset: smollm-360m}\n");
-    Path child = Files.writeString(folder.resolve("child.yaml"), "extends: base.yaml\ntraining: {steps: 20}\nmodel: {sharing: middle-cycle, recursions: 3}\n");
-
-    ExperimentConfig config = ExperimentConfig.builder().file(child).override("training.batch=5").override("router.alpha=0.3").build();
-
-    assertEquals(20, config.training().steps());
-    assertEquals(5, config.training().batch());
-    assertEquals(0.3, config.router().options().get("alpha"));
-    assertEquals(960, config.model().shape().hidden());
-    assertEquals(3, config.model().shape().recursions());
-  }
-
-  @Test
-  void anotherTypeOfExtensionDropsTheOptionsOfTheOneBefore() {
-    ConfigBuilder base =
-        ExperimentConfig.builder().yaml("router: {type: expert-choice, alpha: 0.2}\nmodel: {sharing: cycle, recursions: 2}\ntraining: {schedule: {warmup-steps: 3}}");
-
-    assertEquals(ExtensionConfig.of("token-choice"), base.override("router.type=token-choice").build(catalog).router());
-    assertEquals(ExtensionConfig.of("token-choice"), base.override("router=token-choice").build(catalog).router());
-    assertEquals(ExtensionConfig.of("token-choice"), base.yaml("router: token-choice").build(catalog).router());
-    assertEquals(Map.of("alpha", 0.2), base.yaml("router: {type: expert-choice}").build().router().options());
-    assertEquals(3, base.override("training.schedule.type=cosine").build().training().schedule().warmupSteps());
-  }
-
-  @Test
-  void overridesReachListElements() {
-    ExperimentConfig config =
-        ExperimentConfig.builder().yaml("data: {paths: [a, b]}").override("data.paths[1]=c").override("data.paths.2=d").override("metrics.sinks=[]").build();
-
-    assertEquals(List.of("a", "c", "d"), config.data().paths());
-    assertEquals(List.of(), config.metrics().sinks());
-  }
-
-  @Test
-  void presetsAreTheShapesOfThePaper() {
-    record Expected(String name, int layers, int hidden, int heads, int kvHeads, int ffn) {}
-    for (Expected expected :
-        List.of(
-            new Expected("smollm-135m", 30, 576, 9, 3, 1536),
-            new Expected("smollm-360m", 32, 960, 15, 5, 2560),
-            new Expected("smollm-730m", 26, 1536, 24, 8, 4096),
-            new Expected("smollm-1.7b", 24, 2048, 32, 32, 8192))) {
-      ModelConfig model = ExperimentConfig.builder().with("model.preset", expected.name()).build().model().shape();
-      assertEquals(expected, new Expected(expected.name(), model.layers(), model.hidden(), model.heads(), model.kvHeads(), model.ffn()));
-      assertEquals(49152, model.vocabulary());
-      assertEquals(2048, model.context());
+    @Test
+    void everyKeyIsReadIntoItsComponent() {
+        Map<String, Object> router = Map.of(
+                "alpha",
+                0.25,
+                "function",
+                "tanh-like",
+                "capacity",
+                List.of(1.0, 0.5, 0.25),
+                "auxiliary-loss",
+                Map.of("coefficient", 0.016, "enabled", true),
+                "note",
+                "1",
+                "weights",
+                Map.of("first", 1, "second", 2));
+        assertEquals(
+                everything(router, Map.of("decay", 0.9)),
+                ExperimentConfig.builder().yaml(EVERYTHING).build(catalog));
     }
-    for (String name : ModelPresets.names()) {
-      ExperimentConfig config = ExperimentConfig.builder().with("model.preset", name).build(catalog);
-      assertEquals(Optional.empty(), config.model().preset());
-      assertEquals(List.of(), config.warnings());
+
+    @Test
+    void theDumpLoadsBackEqualAndIsStable() {
+        for (ExperimentConfig config : List.of(
+                ExperimentConfig.builder().build(catalog),
+                ExperimentConfig.builder().yaml(EVERYTHING).build(catalog),
+                ExperimentConfig.builder()
+                        .with("model.rope-theta", 1e300)
+                        .with("training.learning-rate", 1e-300)
+                        .with("name", "true")
+                        .build(catalog))) {
+            ExperimentConfig loaded =
+                    ExperimentConfig.builder().yaml(config.toYaml()).build(catalog);
+            assertEquals(config, loaded);
+            assertEquals(config.toYaml(), loaded.toYaml());
+        }
     }
-  }
 
-  @Test
-  void layersThatDoNotDivideAreAWarningThatSaysWhatThePaperDoes() {
-    ExperimentConfig config = ExperimentConfig.builder().yaml("model: {preset: smollm-360m, sharing: middle-cycle, recursions: 4}").build();
+    @Test
+    void resolvingFillsInTheDefaultsOfExtensions() {
+        ExperimentConfig config = ExperimentConfig.builder()
+                .with("router", "expert-choice")
+                .with("model.sharing", Sharing.CYCLE)
+                .with("model.recursions", 2)
+                .build(catalog);
 
-    assertEquals(1, config.warnings().size());
-    assertTrue(config.warnings().getFirst().contains("30 effective layers"), config.warnings().getFirst());
-    assertTrue(config.warnings().getFirst().contains("set model.layers to 34"), config.warnings().getFirst());
-  }
+        assertEquals(0.1, config.router().options().get("alpha"));
+        assertEquals(
+                Map.of("coefficient", 0.001, "enabled", false),
+                config.router().options().get("auxiliary-loss"));
+        assertEquals(new ExtensionConfig("ema-cutoff", Map.of("decay", 0.99)), config.selector());
+    }
 
-  @Test
-  void flatNamesEveryValueByItsPath() {
-    Map<String, String> flat = ExperimentConfig.builder().yaml(EVERYTHING).build(catalog).flat();
+    @Test
+    void laterLayersWin() throws IOException {
+        Files.writeString(
+                folder.resolve("base.yaml"),
+                "training: {steps: 10, batch: 4}\nrouter: {type: expert-choice, alpha: 0.2}\nmodel: {preset: smollm-360m}\n");
+        Path child = Files.writeString(
+                folder.resolve("child.yaml"),
+                "extends: base.yaml\ntraining: {steps: 20}\nmodel: {sharing: middle-cycle, recursions: 3}\n");
 
-    assertEquals("0.016", flat.get("router.auxiliary-loss.coefficient"));
-    assertEquals("jsonl", flat.get("metrics.sinks[0].type"));
-    assertEquals("0.5", flat.get("router.capacity[1]"));
-  }
+        ExperimentConfig config = ExperimentConfig.builder()
+                .file(child)
+                .override("training.batch=5")
+                .override("router.alpha=0.3")
+                .build();
 
-  @Test
-  void pluginFoldersAreKnownBeforeTheRestIsRight() {
-    assertEquals(List.of(Path.of("x"), Path.of("y")), ExperimentConfig.builder().yaml("plugins: [x, y]\nnonsense: 1").pluginFolders());
-    assertEquals(List.of(), ExperimentConfig.builder().pluginFolders());
-  }
+        assertEquals(20, config.training().steps());
+        assertEquals(5, config.training().batch());
+        assertEquals(0.3, config.router().options().get("alpha"));
+        assertEquals(960, config.model().shape().hidden());
+        assertEquals(3, config.model().shape().recursions());
+    }
 
-  @Test
-  void aChainOfFilesThatExtendEachOtherIsRefused() throws IOException {
-    Path a = Files.writeString(folder.resolve("a.yaml"), "extends: b.yaml");
-    Files.writeString(folder.resolve("b.yaml"), "extends: a.yaml");
+    @Test
+    void anotherTypeOfExtensionDropsTheOptionsOfTheOneBefore() {
+        ConfigBuilder base = ExperimentConfig.builder()
+                .yaml(
+                        "router: {type: expert-choice, alpha: 0.2}\nmodel: {sharing: cycle, recursions: 2}\ntraining: {schedule: {warmup-steps: 3}}");
 
-    assertTrue(assertThrows(UsageException.class, () -> ExperimentConfig.load(a)).getMessage().contains("extends itself"));
-  }
+        assertEquals(
+                ExtensionConfig.of("token-choice"),
+                base.override("router.type=token-choice").build(catalog).router());
+        assertEquals(
+                ExtensionConfig.of("token-choice"),
+                base.override("router=token-choice").build(catalog).router());
+        assertEquals(
+                ExtensionConfig.of("token-choice"),
+                base.yaml("router: token-choice").build(catalog).router());
+        assertEquals(
+                Map.of("alpha", 0.2),
+                base.yaml("router: {type: expert-choice}").build().router().options());
+        assertEquals(
+                3,
+                base.override("training.schedule.type=cosine")
+                        .build()
+                        .training()
+                        .schedule()
+                        .warmupSteps());
+    }
+
+    @Test
+    void overridesReachListElements() {
+        ExperimentConfig config = ExperimentConfig.builder()
+                .yaml("data: {paths: [a, b]}")
+                .override("data.paths[1]=c")
+                .override("data.paths.2=d")
+                .override("metrics.sinks=[]")
+                .build();
+
+        assertEquals(List.of("a", "c", "d"), config.data().paths());
+        assertEquals(List.of(), config.metrics().sinks());
+    }
+
+    @Test
+    void presetsAreTheShapesOfThePaper() {
+        record Expected(String name, int layers, int hidden, int heads, int kvHeads, int ffn) {}
+        for (Expected expected : List.of(
+                new Expected("smollm-135m", 30, 576, 9, 3, 1536),
+                new Expected("smollm-360m", 32, 960, 15, 5, 2560),
+                new Expected("smollm-730m", 26, 1536, 24, 8, 4096),
+                new Expected("smollm-1.7b", 24, 2048, 32, 32, 8192))) {
+            ModelConfig model = ExperimentConfig.builder()
+                    .with("model.preset", expected.name())
+                    .build()
+                    .model()
+                    .shape();
+            assertEquals(
+                    expected,
+                    new Expected(
+                            expected.name(),
+                            model.layers(),
+                            model.hidden(),
+                            model.heads(),
+                            model.kvHeads(),
+                            model.ffn()));
+            assertEquals(49152, model.vocabulary());
+            assertEquals(2048, model.context());
+        }
+        for (String name : ModelPresets.names()) {
+            ExperimentConfig config =
+                    ExperimentConfig.builder().with("model.preset", name).build(catalog);
+            assertEquals(Optional.empty(), config.model().preset());
+            assertEquals(List.of(), config.warnings());
+        }
+    }
+
+    @Test
+    void layersThatDoNotDivideAreAWarningThatSaysWhatThePaperDoes() {
+        ExperimentConfig config = ExperimentConfig.builder()
+                .yaml("model: {preset: smollm-360m, sharing: middle-cycle, recursions: 4}")
+                .build();
+
+        assertEquals(1, config.warnings().size());
+        assertTrue(
+                config.warnings().getFirst().contains("30 effective layers"),
+                config.warnings().getFirst());
+        assertTrue(
+                config.warnings().getFirst().contains("set model.layers to 34"),
+                config.warnings().getFirst());
+    }
+
+    @Test
+    void flatNamesEveryValueByItsPath() {
+        Map<String, String> flat =
+                ExperimentConfig.builder().yaml(EVERYTHING).build(catalog).flat();
+
+        assertEquals("0.016", flat.get("router.auxiliary-loss.coefficient"));
+        assertEquals("jsonl", flat.get("metrics.sinks[0].type"));
+        assertEquals("0.5", flat.get("router.capacity[1]"));
+    }
+
+    @Test
+    void pluginFoldersAreKnownBeforeTheRestIsRight() {
+        assertEquals(
+                List.of(Path.of("x"), Path.of("y")),
+                ExperimentConfig.builder().yaml("plugins: [x, y]\nnonsense: 1").pluginFolders());
+        assertEquals(List.of(), ExperimentConfig.builder().pluginFolders());
+    }
+
+    @Test
+    void aChainOfFilesThatExtendEachOtherIsRefused() throws IOException {
+        Path a = Files.writeString(folder.resolve("a.yaml"), "extends: b.yaml");
+        Files.writeString(folder.resolve("b.yaml"), "extends: a.yaml");
+
+        assertTrue(assertThrows(UsageException.class, () -> ExperimentConfig.load(a))
+                .getMessage()
+                .contains("extends itself"));
+    }
 }

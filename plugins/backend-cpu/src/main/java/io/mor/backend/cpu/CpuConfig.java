@@ -10,17 +10,19 @@ import io.mor.api.plugin.Range;
  * @param threads how many threads compute, the caller's among them; 0 for one per processor
  */
 public record CpuConfig(
-    @Help("threads that compute; 0 for one per processor") @Range(min = 0, max = 1024) @DefaultValue("0") int threads) {
+        @Help("threads that compute; 0 for one per processor") @Range(min = 0, max = 1024) @DefaultValue("0")
+        int threads) {
 
-  /** Checks the range. */
-  public CpuConfig {
-    if (threads < 0 || threads > 1024) {
-      throw new IllegalArgumentException("threads is " + threads + ", which is not between 0 (one per processor) and 1024");
+    /** Checks the range. */
+    public CpuConfig {
+        if (threads < 0 || threads > 1024) {
+            throw new IllegalArgumentException(
+                    "threads is " + threads + ", which is not between 0 (one per processor) and 1024");
+        }
     }
-  }
 
-  /** The number of threads meant. */
-  int resolvedThreads() {
-    return threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
-  }
+    /** The number of threads meant. */
+    int resolvedThreads() {
+        return threads == 0 ? Runtime.getRuntime().availableProcessors() : threads;
+    }
 }

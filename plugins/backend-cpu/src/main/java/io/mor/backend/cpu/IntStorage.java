@@ -3,22 +3,22 @@ package io.mor.backend.cpu;
 /** Allocated integers, which a vector and its views share. */
 final class IntStorage {
 
-  private final int[] values;
-  private boolean released;
+    private final int[] values;
+    private boolean released;
 
-  IntStorage(int length) {
-    values = new int[length];
-  }
+    IntStorage(int length) {
+        values = new int[length];
+    }
 
-  int[] values() {
-    return values;
-  }
+    int[] values() {
+        return values;
+    }
 
-  boolean isReleased() {
-    return released;
-  }
+    boolean isReleased() {
+        return released;
+    }
 
-  void release() {
-    released = true;
-  }
+    void release() {
+        released = true;
+    }
 }

@@ -10,44 +10,44 @@ import java.util.List;
  */
 final class Storage {
 
-  private final float[] values;
-  private final int size;
-  private final List<PackedPanels> packed = new ArrayList<>();
-  private long version;
-  private boolean released;
+    private final float[] values;
+    private final int size;
+    private final List<PackedPanels> packed = new ArrayList<>();
+    private long version;
+    private boolean released;
 
-  Storage(float[] values, int size) {
-    this.values = values;
-    this.size = size;
-  }
+    Storage(float[] values, int size) {
+        this.values = values;
+        this.size = size;
+    }
 
-  float[] values() {
-    return values;
-  }
+    float[] values() {
+        return values;
+    }
 
-  /** The elements asked for. */
-  int size() {
-    return size;
-  }
+    /** The elements asked for. */
+    int size() {
+        return size;
+    }
 
-  long version() {
-    return version;
-  }
+    long version() {
+        return version;
+    }
 
-  void written() {
-    version++;
-  }
+    void written() {
+        version++;
+    }
 
-  /** The packed forms in which matrix products have met these elements. */
-  List<PackedPanels> packed() {
-    return packed;
-  }
+    /** The packed forms in which matrix products have met these elements. */
+    List<PackedPanels> packed() {
+        return packed;
+    }
 
-  boolean isReleased() {
-    return released;
-  }
+    boolean isReleased() {
+        return released;
+    }
 
-  void release() {
-    released = true;
-  }
+    void release() {
+        released = true;
+    }
 }

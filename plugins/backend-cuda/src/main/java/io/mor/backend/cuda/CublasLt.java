@@ -21,216 +21,266 @@ import java.util.Map;
  */
 final class CublasLt implements AutoCloseable {
 
-  /** Device memory that the caller sets aside for products. */
-  static final long WORKSPACE = 64L << 20;
+    /** Device memory that the caller sets aside for products. */
+    static final long WORKSPACE = 64L << 20;
 
-  private static final int FLOAT32 = 0; // CUDA_R_32F
-  private static final int COMPUTE_FLOAT32 = 68; // CUBLAS_COMPUTE_32F: no TF32
-  private static final int DESCRIPTOR_TRANSPOSE_A = 3;
-  private static final int DESCRIPTOR_TRANSPOSE_B = 4;
-  private static final int PREFERENCE_WORKSPACE = 1;
-  private static final int PREFERENCE_REDUCTIONS = 3;
-  private static final int PREFERENCE_ALIGNMENT = 5; // of A; B, C and D follow
-  private static final int ORDERED_REDUCTIONS = 2 | 4; // through the workspace; 1, in place, adds in an order of chance
-  private static final int ALGORITHM = 64;
-  private static final int HEURISTIC_RESULT = 96;
+    private static final int FLOAT32 = 0; // CUDA_R_32F
+    private static final int COMPUTE_FLOAT32 = 68; // CUBLAS_COMPUTE_32F: no TF32
+    private static final int DESCRIPTOR_TRANSPOSE_A = 3;
+    private static final int DESCRIPTOR_TRANSPOSE_B = 4;
+    private static final int PREFERENCE_WORKSPACE = 1;
+    private static final int PREFERENCE_REDUCTIONS = 3;
+    private static final int PREFERENCE_ALIGNMENT = 5; // of A; B, C and D follow
+    private static final int ORDERED_REDUCTIONS =
+            2 | 4; // through the workspace; 1, in place, adds in an order of chance
+    private static final int ALGORITHM = 64;
+    private static final int HEURISTIC_RESULT = 96;
 
-  private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
-  private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;
-  private static final AddressLayout POINTER = ValueLayout.ADDRESS;
+    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
+    private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;
+    private static final AddressLayout POINTER = ValueLayout.ADDRESS;
 
-  /**
-   * What decides the algorithm.
-   *
-   * @param alignment of the addresses, 4 to 256
-   */
-  private record Shape(int m, int n, int inner, boolean transposeA, boolean transposeB, int alignment) {}
+    /**
+     * What decides the algorithm.
+     *
+     * @param alignment of the addresses, 4 to 256
+     */
+    private record Shape(int m, int n, int inner, boolean transposeA, boolean transposeB, int alignment) {}
 
-  /** Descriptors and algorithm of one shape, in native memory. */
-  private record Plan(MemorySegment product, MemorySegment left, MemorySegment right, MemorySegment out, MemorySegment algorithm) {}
+    /** Descriptors and algorithm of one shape, in native memory. */
+    private record Plan(
+            MemorySegment product,
+            MemorySegment left,
+            MemorySegment right,
+            MemorySegment out,
+            MemorySegment algorithm) {}
 
-  private final Path library;
-  private final Arena arena = Arena.ofShared();
-  private final SymbolLookup symbols;
-  private final MethodHandle matmul;
-  private final MemorySegment handle;
-  private final MemorySegment one = arena.allocate(ValueLayout.JAVA_FLOAT);
-  private final MemorySegment beta = arena.allocate(ValueLayout.JAVA_FLOAT);
-  private final Map<Shape, Plan> plans = new HashMap<>();
+    private final Path library;
+    private final Arena arena = Arena.ofShared();
+    private final SymbolLookup symbols;
+    private final MethodHandle matmul;
+    private final MemorySegment handle;
+    private final MemorySegment one = arena.allocate(ValueLayout.JAVA_FLOAT);
+    private final MemorySegment beta = arena.allocate(ValueLayout.JAVA_FLOAT);
+    private final Map<Shape, Plan> plans = new HashMap<>();
 
-  /**
-   * Loads a library; the device's context must be current.
-   *
-   * @throws CudaUnavailableException if it cannot be loaded
-   */
-  CublasLt(Path library) {
-    this.library = library;
-    try {
-      this.symbols = SymbolLookup.libraryLookup(library, arena);
-    } catch (IllegalArgumentException e) {
-      arena.close();
-      throw new CudaUnavailableException("cuBLASLt " + library + " cannot be loaded; reinstall it, or set backend.mode: invariant", e);
+    /**
+     * Loads a library; the device's context must be current.
+     *
+     * @throws CudaUnavailableException if it cannot be loaded
+     */
+    CublasLt(Path library) {
+        this.library = library;
+        try {
+            this.symbols = SymbolLookup.libraryLookup(library, arena);
+        } catch (IllegalArgumentException e) {
+            arena.close();
+            throw new CudaUnavailableException(
+                    "cuBLASLt " + library + " cannot be loaded; reinstall it, or set backend.mode: invariant", e);
+        }
+        this.matmul = function(
+                "cublasLtMatmul",
+                POINTER,
+                POINTER,
+                POINTER,
+                POINTER,
+                POINTER,
+                POINTER,
+                POINTER,
+                POINTER,
+                POINTER,
+                POINTER,
+                POINTER,
+                POINTER,
+                POINTER,
+                POINTER,
+                LONG,
+                POINTER);
+        one.set(ValueLayout.JAVA_FLOAT, 0, 1f);
+        try {
+            MemorySegment created = arena.allocate(POINTER);
+            check((int) function("cublasLtCreate", POINTER).invokeExact(created), "starting");
+            this.handle = created.get(POINTER, 0);
+        } catch (Throwable e) {
+            throw unchecked(e);
+        }
     }
-    this.matmul =
-        function(
-            "cublasLtMatmul", POINTER, POINTER, POINTER, POINTER, POINTER, POINTER, POINTER, POINTER, POINTER, POINTER, POINTER, POINTER, POINTER,
-            POINTER, LONG, POINTER);
-    one.set(ValueLayout.JAVA_FLOAT, 0, 1f);
-    try {
-      MemorySegment created = arena.allocate(POINTER);
-      check((int) function("cublasLtCreate", POINTER).invokeExact(created), "starting");
-      this.handle = created.get(POINTER, 0);
-    } catch (Throwable e) {
-      throw unchecked(e);
+
+    private MethodHandle function(String name, MemoryLayout... arguments) {
+        MemorySegment symbol = symbols.find(name)
+                .orElseThrow(() ->
+                        new CudaUnavailableException(library + " has no function " + name + "; install CUDA 12 or 13"));
+        return Linker.nativeLinker().downcallHandle(symbol, FunctionDescriptor.of(INT, arguments));
     }
-  }
 
-  private MethodHandle function(String name, MemoryLayout... arguments) {
-    MemorySegment symbol =
-        symbols.find(name).orElseThrow(() -> new CudaUnavailableException(library + " has no function " + name + "; install CUDA 12 or 13"));
-    return Linker.nativeLinker().downcallHandle(symbol, FunctionDescriptor.of(INT, arguments));
-  }
-
-  /**
-   * {@code out [m, n] (+)= op(a) @ op(b)}, all contiguous row-major.
-   *
-   * @param workspace {@link #WORKSPACE} bytes on the device
-   * @param stream the stream's handle
-   */
-  void multiply(
-      long out, int m, int n, long a, boolean transposeA, long b, boolean transposeB, int inner, boolean accumulate, long workspace, long stream) {
-    int alignment = (int) Math.min(256, Long.lowestOneBit(out | a | b | 256));
-    Plan plan = plans.computeIfAbsent(new Shape(m, n, inner, transposeA, transposeB, alignment), this::plan);
-    beta.set(ValueLayout.JAVA_FLOAT, 0, accumulate ? 1f : 0f);
-    try {
-      check(
-          (int)
-              matmul.invokeExact(
-                  handle,
-                  plan.product,
-                  one,
-                  MemorySegment.ofAddress(b),
-                  plan.left,
-                  MemorySegment.ofAddress(a),
-                  plan.right,
-                  beta,
-                  MemorySegment.ofAddress(out),
-                  plan.out,
-                  MemorySegment.ofAddress(out),
-                  plan.out,
-                  plan.algorithm,
-                  MemorySegment.ofAddress(workspace),
-                  WORKSPACE,
-                  MemorySegment.ofAddress(stream)),
-          "multiplying [" + m + ", " + inner + "] with [" + inner + ", " + n + "]");
-    } catch (Throwable e) {
-      throw unchecked(e);
+    /**
+     * {@code out [m, n] (+)= op(a) @ op(b)}, all contiguous row-major.
+     *
+     * @param workspace {@link #WORKSPACE} bytes on the device
+     * @param stream the stream's handle
+     */
+    void multiply(
+            long out,
+            int m,
+            int n,
+            long a,
+            boolean transposeA,
+            long b,
+            boolean transposeB,
+            int inner,
+            boolean accumulate,
+            long workspace,
+            long stream) {
+        int alignment = (int) Math.min(256, Long.lowestOneBit(out | a | b | 256));
+        Plan plan = plans.computeIfAbsent(new Shape(m, n, inner, transposeA, transposeB, alignment), this::plan);
+        beta.set(ValueLayout.JAVA_FLOAT, 0, accumulate ? 1f : 0f);
+        try {
+            check(
+                    (int) matmul.invokeExact(
+                            handle,
+                            plan.product,
+                            one,
+                            MemorySegment.ofAddress(b),
+                            plan.left,
+                            MemorySegment.ofAddress(a),
+                            plan.right,
+                            beta,
+                            MemorySegment.ofAddress(out),
+                            plan.out,
+                            MemorySegment.ofAddress(out),
+                            plan.out,
+                            plan.algorithm,
+                            MemorySegment.ofAddress(workspace),
+                            WORKSPACE,
+                            MemorySegment.ofAddress(stream)),
+                    "multiplying [" + m + ", " + inner + "] with [" + inner + ", " + n + "]");
+        } catch (Throwable e) {
+            throw unchecked(e);
+        }
     }
-  }
 
-  private Plan plan(Shape shape) {
-    try (Arena call = Arena.ofConfined()) {
-      MemorySegment created = call.allocate(POINTER);
-      check((int) function("cublasLtMatmulDescCreate", POINTER, INT, INT).invokeExact(created, COMPUTE_FLOAT32, FLOAT32), "describing a product");
-      MemorySegment product = created.get(POINTER, 0);
-      describe(call, product, DESCRIPTOR_TRANSPOSE_A, shape.transposeB);
-      describe(call, product, DESCRIPTOR_TRANSPOSE_B, shape.transposeA);
-      MemorySegment left = shape.transposeB ? layout(call, shape.inner, shape.n) : layout(call, shape.n, shape.inner);
-      MemorySegment right = shape.transposeA ? layout(call, shape.m, shape.inner) : layout(call, shape.inner, shape.m);
-      MemorySegment out = layout(call, shape.n, shape.m);
-      MemorySegment algorithm = choose(call, shape, product, left, right, out);
-      return new Plan(product, left, right, out, algorithm);
-    } catch (Throwable e) {
-      throw unchecked(e);
+    private Plan plan(Shape shape) {
+        try (Arena call = Arena.ofConfined()) {
+            MemorySegment created = call.allocate(POINTER);
+            check(
+                    (int) function("cublasLtMatmulDescCreate", POINTER, INT, INT)
+                            .invokeExact(created, COMPUTE_FLOAT32, FLOAT32),
+                    "describing a product");
+            MemorySegment product = created.get(POINTER, 0);
+            describe(call, product, DESCRIPTOR_TRANSPOSE_A, shape.transposeB);
+            describe(call, product, DESCRIPTOR_TRANSPOSE_B, shape.transposeA);
+            MemorySegment left =
+                    shape.transposeB ? layout(call, shape.inner, shape.n) : layout(call, shape.n, shape.inner);
+            MemorySegment right =
+                    shape.transposeA ? layout(call, shape.m, shape.inner) : layout(call, shape.inner, shape.m);
+            MemorySegment out = layout(call, shape.n, shape.m);
+            MemorySegment algorithm = choose(call, shape, product, left, right, out);
+            return new Plan(product, left, right, out, algorithm);
+        } catch (Throwable e) {
+            throw unchecked(e);
+        }
     }
-  }
 
-  private void describe(Arena call, MemorySegment product, int attribute, boolean transpose) throws Throwable {
-    MemorySegment value = call.allocate(INT);
-    value.set(INT, 0, transpose ? 1 : 0);
-    check(
-        (int) function("cublasLtMatmulDescSetAttribute", POINTER, INT, POINTER, LONG).invokeExact(product, attribute, value, 4L),
-        "describing a product");
-  }
-
-  private MemorySegment layout(Arena call, int rows, int columns) throws Throwable {
-    MemorySegment created = call.allocate(POINTER);
-    check(
-        (int)
-            function("cublasLtMatrixLayoutCreate", POINTER, INT, LONG, LONG, LONG)
-                .invokeExact(created, FLOAT32, (long) rows, (long) columns, (long) rows),
-        "describing a matrix");
-    return created.get(POINTER, 0);
-  }
-
-  private MemorySegment choose(Arena call, Shape shape, MemorySegment product, MemorySegment left, MemorySegment right, MemorySegment out)
-      throws Throwable {
-    MemorySegment created = call.allocate(POINTER);
-    check((int) function("cublasLtMatmulPreferenceCreate", POINTER).invokeExact(created), "stating preferences");
-    MemorySegment preference = created.get(POINTER, 0);
-    try {
-      MethodHandle set = function("cublasLtMatmulPreferenceSetAttribute", POINTER, INT, POINTER, LONG);
-      MemorySegment bytes = call.allocate(LONG);
-      bytes.set(LONG, 0, WORKSPACE);
-      check((int) set.invokeExact(preference, PREFERENCE_WORKSPACE, bytes, 8L), "stating the workspace");
-      MemorySegment number = call.allocate(INT);
-      number.set(INT, 0, ORDERED_REDUCTIONS);
-      check((int) set.invokeExact(preference, PREFERENCE_REDUCTIONS, number, 4L), "stating the reductions");
-      number.set(INT, 0, shape.alignment);
-      for (int operand = 0; operand < 4; operand++) {
-        check((int) set.invokeExact(preference, PREFERENCE_ALIGNMENT + operand, number, 4L), "stating the alignment");
-      }
-      MemorySegment result = call.allocate(HEURISTIC_RESULT, 8);
-      MemorySegment found = call.allocate(INT);
-      check(
-          (int)
-              function(
-                      "cublasLtMatmulAlgoGetHeuristic",
-                      POINTER, POINTER, POINTER, POINTER, POINTER, POINTER, POINTER, INT, POINTER, POINTER)
-                  .invokeExact(handle, product, left, right, out, out, preference, 1, result, found),
-          "choosing an algorithm for " + shape);
-      if (found.get(INT, 0) < 1) {
-        throw new IllegalStateException("cuBLASLt has no algorithm for " + shape + "; set backend.mode: invariant");
-      }
-      MemorySegment algorithm = arena.allocate(ALGORITHM, 8);
-      algorithm.copyFrom(result.asSlice(0, ALGORITHM));
-      return algorithm;
-    } finally {
-      check((int) function("cublasLtMatmulPreferenceDestroy", POINTER).invokeExact(preference), "closing preferences");
+    private void describe(Arena call, MemorySegment product, int attribute, boolean transpose) throws Throwable {
+        MemorySegment value = call.allocate(INT);
+        value.set(INT, 0, transpose ? 1 : 0);
+        check(
+                (int) function("cublasLtMatmulDescSetAttribute", POINTER, INT, POINTER, LONG)
+                        .invokeExact(product, attribute, value, 4L),
+                "describing a product");
     }
-  }
 
-  private void check(int status, String doing) {
-    if (status != 0) {
-      throw new IllegalStateException(doing + " failed in " + library + ": cuBLAS status " + status);
+    private MemorySegment layout(Arena call, int rows, int columns) throws Throwable {
+        MemorySegment created = call.allocate(POINTER);
+        check(
+                (int) function("cublasLtMatrixLayoutCreate", POINTER, INT, LONG, LONG, LONG)
+                        .invokeExact(created, FLOAT32, (long) rows, (long) columns, (long) rows),
+                "describing a matrix");
+        return created.get(POINTER, 0);
     }
-  }
 
-  private static RuntimeException unchecked(Throwable e) {
-    if (e instanceof RuntimeException exception) {
-      return exception;
+    private MemorySegment choose(
+            Arena call, Shape shape, MemorySegment product, MemorySegment left, MemorySegment right, MemorySegment out)
+            throws Throwable {
+        MemorySegment created = call.allocate(POINTER);
+        check((int) function("cublasLtMatmulPreferenceCreate", POINTER).invokeExact(created), "stating preferences");
+        MemorySegment preference = created.get(POINTER, 0);
+        try {
+            MethodHandle set = function("cublasLtMatmulPreferenceSetAttribute", POINTER, INT, POINTER, LONG);
+            MemorySegment bytes = call.allocate(LONG);
+            bytes.set(LONG, 0, WORKSPACE);
+            check((int) set.invokeExact(preference, PREFERENCE_WORKSPACE, bytes, 8L), "stating the workspace");
+            MemorySegment number = call.allocate(INT);
+            number.set(INT, 0, ORDERED_REDUCTIONS);
+            check((int) set.invokeExact(preference, PREFERENCE_REDUCTIONS, number, 4L), "stating the reductions");
+            number.set(INT, 0, shape.alignment);
+            for (int operand = 0; operand < 4; operand++) {
+                check(
+                        (int) set.invokeExact(preference, PREFERENCE_ALIGNMENT + operand, number, 4L),
+                        "stating the alignment");
+            }
+            MemorySegment result = call.allocate(HEURISTIC_RESULT, 8);
+            MemorySegment found = call.allocate(INT);
+            check(
+                    (int) function(
+                                    "cublasLtMatmulAlgoGetHeuristic",
+                                    POINTER,
+                                    POINTER,
+                                    POINTER,
+                                    POINTER,
+                                    POINTER,
+                                    POINTER,
+                                    POINTER,
+                                    INT,
+                                    POINTER,
+                                    POINTER)
+                            .invokeExact(handle, product, left, right, out, out, preference, 1, result, found),
+                    "choosing an algorithm for " + shape);
+            if (found.get(INT, 0) < 1) {
+                throw new IllegalStateException(
+                        "cuBLASLt has no algorithm for " + shape + "; set backend.mode: invariant");
+            }
+            MemorySegment algorithm = arena.allocate(ALGORITHM, 8);
+            algorithm.copyFrom(result.asSlice(0, ALGORITHM));
+            return algorithm;
+        } finally {
+            check(
+                    (int) function("cublasLtMatmulPreferenceDestroy", POINTER).invokeExact(preference),
+                    "closing preferences");
+        }
     }
-    if (e instanceof Error error) {
-      throw error;
-    }
-    return new IllegalStateException(e);
-  }
 
-  @Override
-  public void close() {
-    try {
-      for (Plan plan : plans.values()) {
-        MethodHandle destroyLayout = function("cublasLtMatrixLayoutDestroy", POINTER);
-        int ignored = (int) destroyLayout.invokeExact(plan.left);
-        ignored = (int) destroyLayout.invokeExact(plan.right);
-        ignored = (int) destroyLayout.invokeExact(plan.out);
-        ignored = (int) function("cublasLtMatmulDescDestroy", POINTER).invokeExact(plan.product);
-      }
-      int ignored = (int) function("cublasLtDestroy", POINTER).invokeExact(handle);
-    } catch (Throwable e) {
-      throw unchecked(e);
-    } finally {
-      arena.close();
+    private void check(int status, String doing) {
+        if (status != 0) {
+            throw new IllegalStateException(doing + " failed in " + library + ": cuBLAS status " + status);
+        }
     }
-  }
+
+    private static RuntimeException unchecked(Throwable e) {
+        if (e instanceof RuntimeException exception) {
+            return exception;
+        }
+        if (e instanceof Error error) {
+            throw error;
+        }
+        return new IllegalStateException(e);
+    }
+
+    @Override
+    public void close() {
+        try {
+            for (Plan plan : plans.values()) {
+                MethodHandle destroyLayout = function("cublasLtMatrixLayoutDestroy", POINTER);
+                int ignored = (int) destroyLayout.invokeExact(plan.left);
+                ignored = (int) destroyLayout.invokeExact(plan.right);
+                ignored = (int) destroyLayout.invokeExact(plan.out);
+                ignored = (int) function("cublasLtMatmulDescDestroy", POINTER).invokeExact(plan.product);
+            }
+            int ignored = (int) function("cublasLtDestroy", POINTER).invokeExact(handle);
+        } catch (Throwable e) {
+            throw unchecked(e);
+        } finally {
+            arena.close();
+        }
+    }
 }

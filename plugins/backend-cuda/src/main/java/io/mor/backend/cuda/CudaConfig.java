@@ -15,31 +15,38 @@ import java.util.Objects;
  * @param cacheFolder where compiled kernels are kept; empty for {@code mor/cuda} in the user's cache folder
  */
 public record CudaConfig(
-    @Help("which GPU, from 0") @Range(min = 0) @DefaultValue("0") int device,
-    @Help("format of tensors: f32") @DefaultValue("f32") CudaPrecision precision,
-    @Help("invariant: a row's result never depends on the other rows; fast: matrix products by cuBLASLt") @DefaultValue("invariant")
+        @Help("which GPU, from 0") @Range(min = 0) @DefaultValue("0")
+        int device,
+
+        @Help("format of tensors: f32") @DefaultValue("f32") CudaPrecision precision,
+
+        @Help("invariant: a row's result never depends on the other rows; fast: matrix products by cuBLASLt")
+        @DefaultValue("invariant")
         CudaMode mode,
-    @Help("folder for compiled kernels; empty for the user's cache folder") @DefaultValue("") String cacheFolder) {
 
-  /** Checks for null. */
-  public CudaConfig {
-    Objects.requireNonNull(precision, "precision is null");
-    Objects.requireNonNull(mode, "mode is null");
-    Objects.requireNonNull(cacheFolder, "cacheFolder is null");
-  }
+        @Help("folder for compiled kernels; empty for the user's cache folder") @DefaultValue("")
+        String cacheFolder) {
 
-  /** GPU 0, single precision, row-independent products. */
-  public static CudaConfig defaults() {
-    return new CudaConfig(0, CudaPrecision.F32, CudaMode.INVARIANT, "");
-  }
-
-  /** The folder for compiled kernels. */
-  Path kernelFolder() {
-    if (!cacheFolder.isEmpty()) {
-      return Path.of(cacheFolder);
+    /** Checks for null. */
+    public CudaConfig {
+        Objects.requireNonNull(precision, "precision is null");
+        Objects.requireNonNull(mode, "mode is null");
+        Objects.requireNonNull(cacheFolder, "cacheFolder is null");
     }
-    String cache = System.getenv("XDG_CACHE_HOME");
-    Path base = cache == null || cache.isEmpty() ? Path.of(System.getProperty("user.home"), ".cache") : Path.of(cache);
-    return base.resolve("mor").resolve("cuda");
-  }
+
+    /** GPU 0, single precision, row-independent products. */
+    public static CudaConfig defaults() {
+        return new CudaConfig(0, CudaPrecision.F32, CudaMode.INVARIANT, "");
+    }
+
+    /** The folder for compiled kernels. */
+    Path kernelFolder() {
+        if (!cacheFolder.isEmpty()) {
+            return Path.of(cacheFolder);
+        }
+        String cache = System.getenv("XDG_CACHE_HOME");
+        Path base =
+                cache == null || cache.isEmpty() ? Path.of(System.getProperty("user.home"), ".cache") : Path.of(cache);
+        return base.resolve("mor").resolve("cuda");
+    }
 }

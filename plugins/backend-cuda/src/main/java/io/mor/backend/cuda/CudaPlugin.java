@@ -8,17 +8,22 @@ import java.util.List;
 /** Brings the backend {@code cuda}. */
 public final class CudaPlugin implements MorPlugin {
 
-  /** For the service loader. */
-  public CudaPlugin() {}
+    /** For the service loader. */
+    public CudaPlugin() {}
 
-  @Override
-  public List<Extension> extensions() {
-    return List.of(new Extension(ExtensionKind.BACKEND, "cuda", CudaBackend.class, CudaConfig.class, "one NVIDIA GPU, in single precision"));
-  }
+    @Override
+    public List<Extension> extensions() {
+        return List.of(new Extension(
+                ExtensionKind.BACKEND,
+                "cuda",
+                CudaBackend.class,
+                CudaConfig.class,
+                "one NVIDIA GPU, in single precision"));
+    }
 
-  /** What {@link CudaDoctor} finds. */
-  @Override
-  public List<String> diagnosis() {
-    return CudaDoctor.examine().lines();
-  }
+    /** What {@link CudaDoctor} finds. */
+    @Override
+    public List<String> diagnosis() {
+        return CudaDoctor.examine().lines();
+    }
 }

@@ -23,82 +23,89 @@ import jcuda.driver.JCudaDriver;
  */
 final class JCudaNatives {
 
-  private static final String DRIVER = "libcuda.so.1";
+    private static final String DRIVER = "libcuda.so.1";
 
-  private JCudaNatives() {}
+    private JCudaNatives() {}
 
-  /**
-   * Loads the driver and JCuda; does nothing the second time.
-   *
-   * @throws CudaUnavailableException if either cannot be loaded
-   */
-  static void load(LibrarySearch search) {
-    loadDriver(search);
-    if (Loaded.FAILURE.isPresent()) {
-      Throwable failure = Loaded.FAILURE.get();
-      throw new CudaUnavailableException(
-          "JCuda cannot be loaded (" + failure.getMessage() + "); is the temporary folder writable and executable?", failure);
+    /**
+     * Loads the driver and JCuda; does nothing the second time.
+     *
+     * @throws CudaUnavailableException if either cannot be loaded
+     */
+    static void load(LibrarySearch search) {
+        loadDriver(search);
+        if (Loaded.FAILURE.isPresent()) {
+            Throwable failure = Loaded.FAILURE.get();
+            throw new CudaUnavailableException(
+                    "JCuda cannot be loaded (" + failure.getMessage()
+                            + "); is the temporary folder writable and executable?",
+                    failure);
+        }
     }
-  }
 
-  /** Loads JCuda once for this class loader, when first asked. */
-  private static final class Loaded {
+    /** Loads JCuda once for this class loader, when first asked. */
+    private static final class Loaded {
 
-    static final Optional<Throwable> FAILURE = attempt();
+        static final Optional<Throwable> FAILURE = attempt();
 
-    private static Optional<Throwable> attempt() {
-      try {
-        loadJCuda();
-        return Optional.empty();
-      } catch (IOException | LinkageError failure) {
-        return Optional.of(failure);
-      }
+        private static Optional<Throwable> attempt() {
+            try {
+                loadJCuda();
+                return Optional.empty();
+            } catch (IOException | LinkageError failure) {
+                return Optional.of(failure);
+            }
+        }
     }
-  }
 
-  /** The driver must be in the process before JCuda's library, which names it, also where the system's loader does not find it. */
-  private static void loadDriver(LibrarySearch search) {
-    try {
-      SymbolLookup.libraryLookup(DRIVER, Arena.global());
-    } catch (IllegalArgumentException notOnTheLoadersPath) {
-      Optional<Path> library = search.find(List.of(DRIVER)).library();
-      if (library.isEmpty()) {
-        throw new CudaUnavailableException(
-            "no NVIDIA driver is installed here (" + DRIVER + " was not found); install the driver, or use backend: cpu", notOnTheLoadersPath);
-      }
-      try {
-        SymbolLookup.libraryLookup(library.get(), Arena.global());
-      } catch (IllegalArgumentException unloadable) {
-        throw new CudaUnavailableException("the NVIDIA driver " + library.get() + " cannot be loaded; reinstall it, or use backend: cpu", unloadable);
-      }
+    /** The driver must be in the process before JCuda's library, which names it, also where the system's loader does not find it. */
+    private static void loadDriver(LibrarySearch search) {
+        try {
+            SymbolLookup.libraryLookup(DRIVER, Arena.global());
+        } catch (IllegalArgumentException notOnTheLoadersPath) {
+            Optional<Path> library = search.find(List.of(DRIVER)).library();
+            if (library.isEmpty()) {
+                throw new CudaUnavailableException(
+                        "no NVIDIA driver is installed here (" + DRIVER
+                                + " was not found); install the driver, or use backend: cpu",
+                        notOnTheLoadersPath);
+            }
+            try {
+                SymbolLookup.libraryLookup(library.get(), Arena.global());
+            } catch (IllegalArgumentException unloadable) {
+                throw new CudaUnavailableException(
+                        "the NVIDIA driver " + library.get() + " cannot be loaded; reinstall it, or use backend: cpu",
+                        unloadable);
+            }
+        }
     }
-  }
 
-  private static void loadJCuda() throws IOException {
-    String file = LibUtils.createLibraryFileName("JCudaDriver-" + JCudaVersion.get() + "-linux-x86_64");
-    Path folder = Files.createTempDirectory("mor-jcuda");
-    Path library = folder.resolve(file);
-    String temporaryFolder = System.getProperty("java.io.tmpdir");
-    try (InputStream in = resource("lib/" + file)) {
-      Files.copy(in, library, StandardCopyOption.REPLACE_EXISTING);
-      System.setProperty("java.io.tmpdir", folder.toString());
-      JCudaDriver.setExceptionsEnabled(false); // return codes are checked here; this call runs the initialiser
-    } finally {
-      System.setProperty("java.io.tmpdir", temporaryFolder);
-      Files.deleteIfExists(library); // the process keeps what it has mapped
-      Files.deleteIfExists(folder);
+    private static void loadJCuda() throws IOException {
+        String file = LibUtils.createLibraryFileName("JCudaDriver-" + JCudaVersion.get() + "-linux-x86_64");
+        Path folder = Files.createTempDirectory("mor-jcuda");
+        Path library = folder.resolve(file);
+        String temporaryFolder = System.getProperty("java.io.tmpdir");
+        try (InputStream in = resource("lib/" + file)) {
+            Files.copy(in, library, StandardCopyOption.REPLACE_EXISTING);
+            System.setProperty("java.io.tmpdir", folder.toString());
+            JCudaDriver.setExceptionsEnabled(false); // return codes are checked here; this call runs the initialiser
+        } finally {
+            System.setProperty("java.io.tmpdir", temporaryFolder);
+            Files.deleteIfExists(library); // the process keeps what it has mapped
+            Files.deleteIfExists(folder);
+        }
     }
-  }
 
-  private static InputStream resource(String name) throws IOException {
-    // "lib" holds no class, so on the module path it is no package and its files are open to every module
-    InputStream in = JCudaNatives.class.getClassLoader().getResourceAsStream(name);
-    if (in == null) {
-      in = JCudaDriver.class.getClassLoader().getResourceAsStream(name);
+    private static InputStream resource(String name) throws IOException {
+        // "lib" holds no class, so on the module path it is no package and its files are open to every module
+        InputStream in = JCudaNatives.class.getClassLoader().getResourceAsStream(name);
+        if (in == null) {
+            in = JCudaDriver.class.getClassLoader().getResourceAsStream(name);
+        }
+        if (in == null) {
+            throw new IOException("the resource " + name
+                    + " is missing: put jcuda-natives-12.6.0-linux-x86_64.jar beside jcuda-12.6.0.jar");
+        }
+        return in;
     }
-    if (in == null) {
-      throw new IOException("the resource " + name + " is missing: put jcuda-natives-12.6.0-linux-x86_64.jar beside jcuda-12.6.0.jar");
-    }
-    return in;
-  }
 }

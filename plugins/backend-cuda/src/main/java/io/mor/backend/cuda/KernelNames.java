@@ -8,25 +8,25 @@ import java.util.regex.Pattern;
 /** The names of the kernels in a source: what follows {@code extern "C" __global__ void}, and what the macros of this backend make. */
 final class KernelNames {
 
-  private static final Pattern PLAIN =
-      Pattern.compile("^extern \"C\" __global__ void(?: __launch_bounds__\\(\\d+(?:, *\\d+)?\\))? (\\w+)\\(", Pattern.MULTILINE);
-  private static final Pattern ROW = Pattern.compile("^ROW_KERNEL\\((\\w+),", Pattern.MULTILINE);
-  private static final Pattern MATMUL = Pattern.compile("^MATMUL\\((\\w+),", Pattern.MULTILINE);
+    private static final Pattern PLAIN = Pattern.compile(
+            "^extern \"C\" __global__ void(?: __launch_bounds__\\(\\d+(?:, *\\d+)?\\))? (\\w+)\\(", Pattern.MULTILINE);
+    private static final Pattern ROW = Pattern.compile("^ROW_KERNEL\\((\\w+),", Pattern.MULTILINE);
+    private static final Pattern MATMUL = Pattern.compile("^MATMUL\\((\\w+),", Pattern.MULTILINE);
 
-  private KernelNames() {}
+    private KernelNames() {}
 
-  static List<String> of(String source) {
-    List<String> names = new ArrayList<>();
-    for (Matcher plain = PLAIN.matcher(source); plain.find(); ) {
-      names.add(plain.group(1));
+    static List<String> of(String source) {
+        List<String> names = new ArrayList<>();
+        for (Matcher plain = PLAIN.matcher(source); plain.find(); ) {
+            names.add(plain.group(1));
+        }
+        for (Matcher row = ROW.matcher(source); row.find(); ) {
+            names.add(row.group(1) + "Warp");
+            names.add(row.group(1) + "Block");
+        }
+        for (Matcher matmul = MATMUL.matcher(source); matmul.find(); ) {
+            names.add(matmul.group(1));
+        }
+        return names;
     }
-    for (Matcher row = ROW.matcher(source); row.find(); ) {
-      names.add(row.group(1) + "Warp");
-      names.add(row.group(1) + "Block");
-    }
-    for (Matcher matmul = MATMUL.matcher(source); matmul.find(); ) {
-      names.add(matmul.group(1));
-    }
-    return names;
-  }
 }

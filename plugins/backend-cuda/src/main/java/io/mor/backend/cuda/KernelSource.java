@@ -15,36 +15,38 @@ import java.util.List;
  */
 record KernelSource(String name, String text, List<Header> headers) {
 
-  /** The files of this backend. */
-  static final List<String> FILES = List.of("elementwise.cu", "rows.cu", "indexing.cu", "matmul.cu", "attention.cu", "optimizer.cu");
+    /** The files of this backend. */
+    static final List<String> FILES =
+            List.of("elementwise.cu", "rows.cu", "indexing.cu", "matmul.cu", "attention.cu", "optimizer.cu");
 
-  private static final String COMMON = "common.cuh";
+    private static final String COMMON = "common.cuh";
 
-  /**
-   * A file that kernels include.
-   *
-   * @param name as the include says it
-   * @param text its contents
-   */
-  record Header(String name, String text) {}
+    /**
+     * A file that kernels include.
+     *
+     * @param name as the include says it
+     * @param text its contents
+     */
+    record Header(String name, String text) {}
 
-  KernelSource {
-    headers = List.copyOf(headers);
-  }
-
-  /** One of {@link #FILES}. */
-  static KernelSource of(String file) {
-    return new KernelSource(file, read(file), List.of(new Header(COMMON, read(COMMON))));
-  }
-
-  private static String read(String file) {
-    try (InputStream in = KernelSource.class.getResourceAsStream(file)) {
-      if (in == null) {
-        throw new IllegalStateException("the kernel source " + file + " is missing from the jar of the cuda backend; rebuild it");
-      }
-      return new String(in.readAllBytes(), StandardCharsets.UTF_8);
-    } catch (IOException e) {
-      throw new UncheckedIOException("the kernel source " + file + " cannot be read", e);
+    KernelSource {
+        headers = List.copyOf(headers);
     }
-  }
+
+    /** One of {@link #FILES}. */
+    static KernelSource of(String file) {
+        return new KernelSource(file, read(file), List.of(new Header(COMMON, read(COMMON))));
+    }
+
+    private static String read(String file) {
+        try (InputStream in = KernelSource.class.getResourceAsStream(file)) {
+            if (in == null) {
+                throw new IllegalStateException(
+                        "the kernel source " + file + " is missing from the jar of the cuda backend; rebuild it");
+            }
+            return new String(in.readAllBytes(), StandardCharsets.UTF_8);
+        } catch (IOException e) {
+            throw new UncheckedIOException("the kernel source " + file + " cannot be read", e);
+        }
+    }
 }

@@ -22,143 +22,149 @@ import jcuda.driver.JCudaDriver;
  */
 final class Kernels implements AutoCloseable {
 
-  private static final int MOST_ARGUMENTS = 32;
-  private static final int THREADS = 256;
-  private static final int DEFAULT_SHARED_MEMORY = 48 << 10;
+    private static final int MOST_ARGUMENTS = 32;
+    private static final int THREADS = 256;
+    private static final int DEFAULT_SHARED_MEMORY = 48 << 10;
 
-  private final Device device;
-  private final KernelCompiler compiler;
-  private final Arena arena = Arena.ofShared();
-  private final MemorySegment slots = arena.allocate(8L * MOST_ARGUMENTS, 8); // a slot holds one argument, little-endian
-  private final Pointer argumentPointers;
-  private final Map<String, CUfunction> functions = new HashMap<>();
-  private final Map<String, Integer> sharedMemory = new HashMap<>();
-  private final List<CUmodule> modules = new ArrayList<>();
-  private final Map<String, String> fileOf = new HashMap<>();
-  private String name = "";
-  private int arguments;
+    private final Device device;
+    private final KernelCompiler compiler;
+    private final Arena arena = Arena.ofShared();
+    private final MemorySegment slots =
+            arena.allocate(8L * MOST_ARGUMENTS, 8); // a slot holds one argument, little-endian
+    private final Pointer argumentPointers;
+    private final Map<String, CUfunction> functions = new HashMap<>();
+    private final Map<String, Integer> sharedMemory = new HashMap<>();
+    private final List<CUmodule> modules = new ArrayList<>();
+    private final Map<String, String> fileOf = new HashMap<>();
+    private String name = "";
+    private int arguments;
 
-  Kernels(Device device, KernelCompiler compiler) {
-    this.device = device;
-    this.compiler = compiler;
-    MemorySegment pointers = arena.allocate(8L * MOST_ARGUMENTS, 8);
-    for (int i = 0; i < MOST_ARGUMENTS; i++) {
-      pointers.setAtIndex(ValueLayout.JAVA_LONG, i, slots.address() + 8L * i);
+    Kernels(Device device, KernelCompiler compiler) {
+        this.device = device;
+        this.compiler = compiler;
+        MemorySegment pointers = arena.allocate(8L * MOST_ARGUMENTS, 8);
+        for (int i = 0; i < MOST_ARGUMENTS; i++) {
+            pointers.setAtIndex(ValueLayout.JAVA_LONG, i, slots.address() + 8L * i);
+        }
+        this.argumentPointers = Pointer.to(pointers.asByteBuffer());
+        for (String file : KernelSource.FILES) {
+            KernelNames.of(KernelSource.of(file).text()).forEach(kernel -> fileOf.put(kernel, file));
+        }
     }
-    this.argumentPointers = Pointer.to(pointers.asByteBuffer());
-    for (String file : KernelSource.FILES) {
-      KernelNames.of(KernelSource.of(file).text()).forEach(kernel -> fileOf.put(kernel, file));
+
+    /** Begins a launch. */
+    Kernels kernel(String kernel) {
+        name = kernel;
+        arguments = 0;
+        return this;
     }
-  }
 
-  /** Begins a launch. */
-  Kernels kernel(String kernel) {
-    name = kernel;
-    arguments = 0;
-    return this;
-  }
-
-  Kernels pointer(long address) {
-    slots.setAtIndex(ValueLayout.JAVA_LONG, arguments++, address);
-    return this;
-  }
-
-  Kernels wide(long value) {
-    return pointer(value);
-  }
-
-  Kernels integer(int value) {
-    return pointer(value & 0xffffffffL);
-  }
-
-  Kernels flag(boolean value) {
-    return pointer(value ? 1 : 0);
-  }
-
-  Kernels real(double value) {
-    return integer(Float.floatToRawIntBits((float) value));
-  }
-
-  /** Launches threads that walk over {@code elements} elements; nothing if there are none. */
-  void overElements(long elements) {
-    if (elements > 0) {
-      long blocks = Math.min((elements + THREADS - 1) / THREADS, 16L * device.multiprocessors);
-      launch((int) blocks, 1, 1, THREADS, 1, 0);
+    Kernels pointer(long address) {
+        slots.setAtIndex(ValueLayout.JAVA_LONG, arguments++, address);
+        return this;
     }
-  }
 
-  /** Launches a warp per row, or a block per row of more than 1024 columns; nothing without rows. The kernel's name gets its ending here. */
-  void overRows(int rows, int columns) {
-    if (rows > 0) {
-      boolean wide = columns > 1024;
-      name = name + (wide ? "Block" : "Warp");
-      launch(wide ? rows : (rows + 7) / 8, 1, 1, THREADS, 1, 0);
+    Kernels wide(long value) {
+        return pointer(value);
     }
-  }
 
-  /** Launches a grid of blocks. */
-  void launch(int gridX, int gridY, int gridZ, int blockX, int blockY, int sharedBytes) {
-    CUfunction function = function(name);
-    if (sharedBytes > DEFAULT_SHARED_MEMORY && sharedMemory.getOrDefault(name, 0) < sharedBytes) {
-      if (sharedBytes > device.sharedMemoryPerBlock) {
-        throw new IllegalArgumentException(
-            "kernel " + name + " needs " + sharedBytes + " bytes of shared memory for a block, " + device.name + " has "
-                + device.sharedMemoryPerBlock + "; use narrower heads");
-      }
-      Device.check(
-          JCudaDriver.cuFuncSetAttribute(function, CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, sharedBytes),
-          "raising the shared memory of kernel " + name);
-      sharedMemory.put(name, sharedBytes);
+    Kernels integer(int value) {
+        return pointer(value & 0xffffffffL);
     }
-    int result =
-        JCudaDriver.cuLaunchKernel(
-            function, gridX, gridY, gridZ, blockX, blockY, 1, sharedBytes, device.stream(), argumentPointers, null);
-    if (result != CUresult.CUDA_SUCCESS) {
-      Device.check(
-          result,
-          "launching kernel " + name + " on a grid of " + gridX + " x " + gridY + " x " + gridZ + " blocks of " + blockX * blockY + " threads");
-    }
-  }
 
-  private CUfunction function(String kernel) {
-    CUfunction known = functions.get(kernel);
-    if (known != null) {
-      return known;
+    Kernels flag(boolean value) {
+        return pointer(value ? 1 : 0);
     }
-    String file = fileOf.get(kernel);
-    if (file == null) {
-      throw new IllegalStateException("no kernel source has a kernel " + kernel);
-    }
-    CUmodule module = load(KernelSource.of(file));
-    for (Map.Entry<String, String> entry : fileOf.entrySet()) {
-      if (entry.getValue().equals(file)) {
-        CUfunction function = new CUfunction();
-        Device.check(JCudaDriver.cuModuleGetFunction(function, module, entry.getKey()), "finding kernel " + entry.getKey() + " in " + file);
-        functions.put(entry.getKey(), function);
-      }
-    }
-    return functions.get(kernel);
-  }
 
-  private CUmodule load(KernelSource source) {
-    CUmodule module = new CUmodule();
-    int result = JCudaDriver.cuModuleLoadData(module, compiler.compile(source));
-    if (result == CUresult.CUDA_ERROR_INVALID_IMAGE || result == CUresult.CUDA_ERROR_NO_BINARY_FOR_GPU) {
-      result = JCudaDriver.cuModuleLoadData(module, compiler.recompile(source)); // the kept file was damaged
+    Kernels real(double value) {
+        return integer(Float.floatToRawIntBits((float) value));
     }
-    Device.check(result, "loading the kernels of " + source.name());
-    modules.add(module);
-    return module;
-  }
 
-  @Override
-  public void close() {
-    for (CUmodule module : modules) {
-      JCudaDriver.cuModuleUnload(module);
+    /** Launches threads that walk over {@code elements} elements; nothing if there are none. */
+    void overElements(long elements) {
+        if (elements > 0) {
+            long blocks = Math.min((elements + THREADS - 1) / THREADS, 16L * device.multiprocessors);
+            launch((int) blocks, 1, 1, THREADS, 1, 0);
+        }
     }
-    modules.clear();
-    functions.clear();
-    compiler.close();
-    arena.close();
-  }
+
+    /** Launches a warp per row, or a block per row of more than 1024 columns; nothing without rows. The kernel's name gets its ending here. */
+    void overRows(int rows, int columns) {
+        if (rows > 0) {
+            boolean wide = columns > 1024;
+            name = name + (wide ? "Block" : "Warp");
+            launch(wide ? rows : (rows + 7) / 8, 1, 1, THREADS, 1, 0);
+        }
+    }
+
+    /** Launches a grid of blocks. */
+    void launch(int gridX, int gridY, int gridZ, int blockX, int blockY, int sharedBytes) {
+        CUfunction function = function(name);
+        if (sharedBytes > DEFAULT_SHARED_MEMORY && sharedMemory.getOrDefault(name, 0) < sharedBytes) {
+            if (sharedBytes > device.sharedMemoryPerBlock) {
+                throw new IllegalArgumentException(
+                        "kernel " + name + " needs " + sharedBytes + " bytes of shared memory for a block, "
+                                + device.name + " has " + device.sharedMemoryPerBlock + "; use narrower heads");
+            }
+            Device.check(
+                    JCudaDriver.cuFuncSetAttribute(
+                            function,
+                            CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+                            sharedBytes),
+                    "raising the shared memory of kernel " + name);
+            sharedMemory.put(name, sharedBytes);
+        }
+        int result = JCudaDriver.cuLaunchKernel(
+                function, gridX, gridY, gridZ, blockX, blockY, 1, sharedBytes, device.stream(), argumentPointers, null);
+        if (result != CUresult.CUDA_SUCCESS) {
+            Device.check(
+                    result,
+                    "launching kernel " + name + " on a grid of " + gridX + " x " + gridY + " x " + gridZ
+                            + " blocks of " + blockX * blockY + " threads");
+        }
+    }
+
+    private CUfunction function(String kernel) {
+        CUfunction known = functions.get(kernel);
+        if (known != null) {
+            return known;
+        }
+        String file = fileOf.get(kernel);
+        if (file == null) {
+            throw new IllegalStateException("no kernel source has a kernel " + kernel);
+        }
+        CUmodule module = load(KernelSource.of(file));
+        for (Map.Entry<String, String> entry : fileOf.entrySet()) {
+            if (entry.getValue().equals(file)) {
+                CUfunction function = new CUfunction();
+                Device.check(
+                        JCudaDriver.cuModuleGetFunction(function, module, entry.getKey()),
+                        "finding kernel " + entry.getKey() + " in " + file);
+                functions.put(entry.getKey(), function);
+            }
+        }
+        return functions.get(kernel);
+    }
+
+    private CUmodule load(KernelSource source) {
+        CUmodule module = new CUmodule();
+        int result = JCudaDriver.cuModuleLoadData(module, compiler.compile(source));
+        if (result == CUresult.CUDA_ERROR_INVALID_IMAGE || result == CUresult.CUDA_ERROR_NO_BINARY_FOR_GPU) {
+            result = JCudaDriver.cuModuleLoadData(module, compiler.recompile(source)); // the kept file was damaged
+        }
+        Device.check(result, "loading the kernels of " + source.name());
+        modules.add(module);
+        return module;
+    }
+
+    @Override
+    public void close() {
+        for (CUmodule module : modules) {
+            JCudaDriver.cuModuleUnload(module);
+        }
+        modules.clear();
+        functions.clear();
+        compiler.close();
+        arena.close();
+    }
 }

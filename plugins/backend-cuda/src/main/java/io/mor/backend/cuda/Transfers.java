@@ -11,100 +11,103 @@ import jcuda.driver.JCudaDriver;
  */
 final class Transfers implements AutoCloseable {
 
-  private static final int BUFFER = 4 << 20;
-  private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
-  private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
+    private static final int BUFFER = 4 << 20;
+    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
+    private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
 
-  private final Device device;
-  private final Pointer pinned = new Pointer();
-  private final MemorySegment buffer;
+    private final Device device;
+    private final Pointer pinned = new Pointer();
+    private final MemorySegment buffer;
 
-  Transfers(Device device) {
-    this.device = device;
-    Device.check(JCudaDriver.cuMemAllocHost(pinned, BUFFER), "allocating " + BUFFER + " bytes of pinned host memory");
-    this.buffer = MemorySegment.ofBuffer(pinned.getByteBuffer(0, BUFFER));
-  }
+    Transfers(Device device) {
+        this.device = device;
+        Device.check(
+                JCudaDriver.cuMemAllocHost(pinned, BUFFER), "allocating " + BUFFER + " bytes of pinned host memory");
+        this.buffer = MemorySegment.ofBuffer(pinned.getByteBuffer(0, BUFFER));
+    }
 
-  /** Moves elements {@code first .. first + number} between an array and the start of the pinned buffer. */
-  @FunctionalInterface
-  private interface Chunk {
-    void move(int first, int number);
-  }
+    /** Moves elements {@code first .. first + number} between an array and the start of the pinned buffer. */
+    @FunctionalInterface
+    private interface Chunk {
+        void move(int first, int number);
+    }
 
-  void write(long address, float[] values) {
-    toDevice(address, values.length, (first, number) -> MemorySegment.copy(values, first, buffer, FLOAT, 0, number));
-  }
+    void write(long address, float[] values) {
+        toDevice(
+                address, values.length, (first, number) -> MemorySegment.copy(values, first, buffer, FLOAT, 0, number));
+    }
 
-  void write(long address, double[] values) {
-    toDevice(
-        address,
-        values.length,
-        (first, number) -> {
-          for (int i = 0; i < number; i++) {
-            buffer.setAtIndex(FLOAT, i, (float) values[first + i]);
-          }
+    void write(long address, double[] values) {
+        toDevice(address, values.length, (first, number) -> {
+            for (int i = 0; i < number; i++) {
+                buffer.setAtIndex(FLOAT, i, (float) values[first + i]);
+            }
         });
-  }
-
-  void write(long address, int[] values) {
-    toDevice(address, values.length, (first, number) -> MemorySegment.copy(values, first, buffer, INT, 0, number));
-  }
-
-  /** Writes 8-byte numbers; for tables of the kernels. */
-  void writeWide(long address, double[] values) {
-    if (8L * values.length > BUFFER) {
-      throw new IllegalArgumentException("a table of " + values.length + " doubles is larger than the pinned buffer");
     }
-    MemorySegment.copy(values, 0, buffer, ValueLayout.JAVA_DOUBLE, 0, values.length);
-    Device.check(
-        JCudaDriver.cuMemcpyHtoDAsync(new DeviceAddress(address), pinned, 8L * values.length, device.stream()), "copying to the GPU");
-    device.synchronize();
-  }
 
-  void read(long address, float[] values) {
-    fromDevice(address, values.length, (first, number) -> MemorySegment.copy(buffer, FLOAT, 0, values, first, number));
-  }
+    void write(long address, int[] values) {
+        toDevice(address, values.length, (first, number) -> MemorySegment.copy(values, first, buffer, INT, 0, number));
+    }
 
-  void read(long address, double[] values) {
-    fromDevice(
-        address,
-        values.length,
-        (first, number) -> {
-          for (int i = 0; i < number; i++) {
-            values[first + i] = buffer.getAtIndex(FLOAT, i);
-          }
+    /** Writes 8-byte numbers; for tables of the kernels. */
+    void writeWide(long address, double[] values) {
+        if (8L * values.length > BUFFER) {
+            throw new IllegalArgumentException(
+                    "a table of " + values.length + " doubles is larger than the pinned buffer");
+        }
+        MemorySegment.copy(values, 0, buffer, ValueLayout.JAVA_DOUBLE, 0, values.length);
+        Device.check(
+                JCudaDriver.cuMemcpyHtoDAsync(new DeviceAddress(address), pinned, 8L * values.length, device.stream()),
+                "copying to the GPU");
+        device.synchronize();
+    }
+
+    void read(long address, float[] values) {
+        fromDevice(
+                address, values.length, (first, number) -> MemorySegment.copy(buffer, FLOAT, 0, values, first, number));
+    }
+
+    void read(long address, double[] values) {
+        fromDevice(address, values.length, (first, number) -> {
+            for (int i = 0; i < number; i++) {
+                values[first + i] = buffer.getAtIndex(FLOAT, i);
+            }
         });
-  }
-
-  void read(long address, int[] values) {
-    fromDevice(address, values.length, (first, number) -> MemorySegment.copy(buffer, INT, 0, values, first, number));
-  }
-
-  private void toDevice(long address, int length, Chunk fill) {
-    int most = BUFFER / 4;
-    for (int first = 0; first < length; first += most) {
-      int number = Math.min(most, length - first);
-      fill.move(first, number);
-      Device.check(
-          JCudaDriver.cuMemcpyHtoDAsync(new DeviceAddress(address + 4L * first), pinned, 4L * number, device.stream()), "copying to the GPU");
-      device.synchronize();
     }
-  }
 
-  private void fromDevice(long address, int length, Chunk drain) {
-    int most = BUFFER / 4;
-    for (int first = 0; first < length; first += most) {
-      int number = Math.min(most, length - first);
-      Device.check(
-          JCudaDriver.cuMemcpyDtoHAsync(pinned, new DeviceAddress(address + 4L * first), 4L * number, device.stream()),
-          "copying from the GPU");
-      device.synchronize();
-      drain.move(first, number);
+    void read(long address, int[] values) {
+        fromDevice(
+                address, values.length, (first, number) -> MemorySegment.copy(buffer, INT, 0, values, first, number));
     }
-  }
 
-  @Override
-  public void close() {
-    JCudaDriver.cuMemFreeHost(pinned);
-  }
+    private void toDevice(long address, int length, Chunk fill) {
+        int most = BUFFER / 4;
+        for (int first = 0; first < length; first += most) {
+            int number = Math.min(most, length - first);
+            fill.move(first, number);
+            Device.check(
+                    JCudaDriver.cuMemcpyHtoDAsync(
+                            new DeviceAddress(address + 4L * first), pinned, 4L * number, device.stream()),
+                    "copying to the GPU");
+            device.synchronize();
+        }
+    }
+
+    private void fromDevice(long address, int length, Chunk drain) {
+        int most = BUFFER / 4;
+        for (int first = 0; first < length; first += most) {
+            int number = Math.min(most, length - first);
+            Device.check(
+                    JCudaDriver.cuMemcpyDtoHAsync(
+                            pinned, new DeviceAddress(address + 4L * first), 4L * number, device.stream()),
+                    "copying from the GPU");
+            device.synchronize();
+            drain.move(first, number);
+        }
+    }
+
+    @Override
+    public void close() {
+        JCudaDriver.cuMemFreeHost(pinned);
+    }
 }

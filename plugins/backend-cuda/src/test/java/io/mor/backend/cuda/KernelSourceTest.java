@@ -26,96 +26,111 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** The kernel sources, as far as they can be tested without a GPU. */
 class KernelSourceTest {
 
-  @TempDir private Path folder;
+    @TempDir
+    private Path folder;
 
-  @ParameterizedTest
-  @ValueSource(strings = {"arch=compute_80,code=sm_80", "arch=compute_90a,code=sm_90a", "arch=compute_90,code=compute_90"})
-  void nvccCompilesEverySourceWithoutAWarning(String target) throws IOException, InterruptedException {
-    Optional<Path> nvcc = onPath("nvcc");
-    assumeTrue(nvcc.isPresent(), "skipped, nvcc is not on the PATH");
-    for (String file : KernelSource.FILES) {
-      KernelSource source = KernelSource.of(file);
-      write(source);
-      boolean isMachineCode = target.contains("code=sm");
-      Path out = folder.resolve(file + (isMachineCode ? ".cubin" : ".ptx"));
-      run(
-          List.of(
-              nvcc.get().toString(),
-              isMachineCode ? "-cubin" : "-ptx",
-              "-std=c++17",
-              "-gencode",
-              target,
-              "-Werror",
-              "all-warnings",
-              "-o",
-              out.toString(),
-              folder.resolve(file).toString()));
-      String code = Files.readString(out, StandardCharsets.ISO_8859_1);
-      for (String kernel : KernelNames.of(source.text())) {
-        assertTrue(code.contains((isMachineCode ? ".text." : ".entry ") + kernel), file + " for " + target + " has no kernel " + kernel);
-      }
+    @ParameterizedTest
+    @ValueSource(
+            strings = {"arch=compute_80,code=sm_80", "arch=compute_90a,code=sm_90a", "arch=compute_90,code=compute_90"})
+    void nvccCompilesEverySourceWithoutAWarning(String target) throws IOException, InterruptedException {
+        Optional<Path> nvcc = onPath("nvcc");
+        assumeTrue(nvcc.isPresent(), "skipped, nvcc is not on the PATH");
+        for (String file : KernelSource.FILES) {
+            KernelSource source = KernelSource.of(file);
+            write(source);
+            boolean isMachineCode = target.contains("code=sm");
+            Path out = folder.resolve(file + (isMachineCode ? ".cubin" : ".ptx"));
+            run(List.of(
+                    nvcc.get().toString(),
+                    isMachineCode ? "-cubin" : "-ptx",
+                    "-std=c++17",
+                    "-gencode",
+                    target,
+                    "-Werror",
+                    "all-warnings",
+                    "-o",
+                    out.toString(),
+                    folder.resolve(file).toString()));
+            String code = Files.readString(out, StandardCharsets.ISO_8859_1);
+            for (String kernel : KernelNames.of(source.text())) {
+                assertTrue(
+                        code.contains((isMachineCode ? ".text." : ".entry ") + kernel),
+                        file + " for " + target + " has no kernel " + kernel);
+            }
+        }
     }
-  }
 
-  @Test
-  void nvrtcCompilesEverySource() {
-    Optional<Path> library = LibrarySearch.ofThisMachine().find(LibrarySearch.versions("libnvrtc", 13000)).library();
-    assumeTrue(library.isPresent(), "skipped, libnvrtc is not on this machine");
-    try (KernelCompiler compiler = new KernelCompiler(folder, new Nvrtc(library.get()), "sm_90a", 13000)) {
-      for (String file : KernelSource.FILES) {
-        KernelSource source = KernelSource.of(file);
-        byte[] code = compiler.compile(source);
-        assertEquals('E', code[1], file + " is an ELF file");
-        assertTrue(Files.isRegularFile(compiler.file(source)), file + " is kept");
-      }
-      KernelSource broken = new KernelSource("broken.cu", "extern \"C\" __global__ void broken() { nonsense; }", List.of());
-      IllegalArgumentException refusal = assertThrows(IllegalArgumentException.class, () -> compiler.compile(broken));
-      assertTrue(refusal.getMessage().contains("broken.cu") && refusal.getMessage().contains("nonsense"), refusal.getMessage());
-      assertFalse(Files.exists(compiler.file(broken)), "nothing is kept of what does not compile");
+    @Test
+    void nvrtcCompilesEverySource() {
+        Optional<Path> library = LibrarySearch.ofThisMachine()
+                .find(LibrarySearch.versions("libnvrtc", 13000))
+                .library();
+        assumeTrue(library.isPresent(), "skipped, libnvrtc is not on this machine");
+        try (KernelCompiler compiler = new KernelCompiler(folder, new Nvrtc(library.get()), "sm_90a", 13000)) {
+            for (String file : KernelSource.FILES) {
+                KernelSource source = KernelSource.of(file);
+                byte[] code = compiler.compile(source);
+                assertEquals('E', code[1], file + " is an ELF file");
+                assertTrue(Files.isRegularFile(compiler.file(source)), file + " is kept");
+            }
+            KernelSource broken =
+                    new KernelSource("broken.cu", "extern \"C\" __global__ void broken() { nonsense; }", List.of());
+            IllegalArgumentException refusal =
+                    assertThrows(IllegalArgumentException.class, () -> compiler.compile(broken));
+            assertTrue(
+                    refusal.getMessage().contains("broken.cu")
+                            && refusal.getMessage().contains("nonsense"),
+                    refusal.getMessage());
+            assertFalse(Files.exists(compiler.file(broken)), "nothing is kept of what does not compile");
+        }
     }
-  }
 
-  @Test
-  void aKernelsNameIsUnique() {
-    Set<String> seen = new HashSet<>();
-    for (String file : KernelSource.FILES) {
-      List<String> names = KernelNames.of(KernelSource.of(file).text());
-      assertFalse(names.isEmpty(), file + " has kernels");
-      names.forEach(name -> assertTrue(seen.add(name), name + " is in two sources"));
+    @Test
+    void aKernelsNameIsUnique() {
+        Set<String> seen = new HashSet<>();
+        for (String file : KernelSource.FILES) {
+            List<String> names = KernelNames.of(KernelSource.of(file).text());
+            assertFalse(names.isEmpty(), file + " has kernels");
+            names.forEach(name -> assertTrue(seen.add(name), name + " is in two sources"));
+        }
+        assertTrue(seen.size() > 60, seen.size() + " kernels");
     }
-    assertTrue(seen.size() > 60, seen.size() + " kernels");
-  }
 
-  @Test
-  void noKernelAddsFloatsAtomically() {
-    for (String file : KernelSource.FILES) {
-      // the only atomics are counts and bounds in integers
-      KernelSource.of(file)
-          .text()
-          .lines()
-          .filter(line -> line.contains("atomic"))
-          .forEach(line -> assertTrue(line.contains("histogram") || line.contains("&low") || line.contains("&high") || line.contains("//"), line));
+    @Test
+    void noKernelAddsFloatsAtomically() {
+        for (String file : KernelSource.FILES) {
+            // the only atomics are counts and bounds in integers
+            KernelSource.of(file)
+                    .text()
+                    .lines()
+                    .filter(line -> line.contains("atomic"))
+                    .forEach(line -> assertTrue(
+                            line.contains("histogram")
+                                    || line.contains("&low")
+                                    || line.contains("&high")
+                                    || line.contains("//"),
+                            line));
+        }
     }
-  }
 
-  private void write(KernelSource source) throws IOException {
-    Files.writeString(folder.resolve(source.name()), source.text());
-    for (KernelSource.Header header : source.headers()) {
-      Files.writeString(folder.resolve(header.name()), header.text());
+    private void write(KernelSource source) throws IOException {
+        Files.writeString(folder.resolve(source.name()), source.text());
+        for (KernelSource.Header header : source.headers()) {
+            Files.writeString(folder.resolve(header.name()), header.text());
+        }
     }
-  }
 
-  private static void run(List<String> command) throws IOException, InterruptedException {
-    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    assertTrue(process.waitFor(120, TimeUnit.SECONDS), "nvcc takes too long");
-    assertEquals(0, process.exitValue(), String.join(" ", command) + "\n" + output);
-  }
+    private static void run(List<String> command) throws IOException, InterruptedException {
+        Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+        String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertTrue(process.waitFor(120, TimeUnit.SECONDS), "nvcc takes too long");
+        assertEquals(0, process.exitValue(), String.join(" ", command) + "\n" + output);
+    }
 
-  private static Optional<Path> onPath(String program) {
-    List<Path> candidates = new ArrayList<>();
-    Stream.of(Optional.ofNullable(System.getenv("PATH")).orElse("").split(File.pathSeparator))
-        .forEach(entry -> candidates.add(Path.of(entry).resolve(program)));
-    return candidates.stream().filter(Files::isExecutable).findFirst();
-  }
+    private static Optional<Path> onPath(String program) {
+        List<Path> candidates = new ArrayList<>();
+        Stream.of(Optional.ofNullable(System.getenv("PATH")).orElse("").split(File.pathSeparator))
+                .forEach(entry -> candidates.add(Path.of(entry).resolve(program)));
+        return candidates.stream().filter(Files::isExecutable).findFirst();
+    }
 }

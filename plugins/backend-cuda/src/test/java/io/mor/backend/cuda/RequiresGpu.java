@@ -15,15 +15,15 @@ import org.junit.jupiter.api.extension.ExtensionContext;
 @ExtendWith(RequiresGpu.Condition.class)
 @interface RequiresGpu {
 
-  /** Asks the doctor. */
-  final class Condition implements ExecutionCondition {
+    /** Asks the doctor. */
+    final class Condition implements ExecutionCondition {
 
-    @Override
-    public ConditionEvaluationResult evaluateExecutionCondition(ExtensionContext context) {
-      CudaDoctor doctor = CudaDoctor.examine();
-      return doctor.usable()
-          ? ConditionEvaluationResult.enabled(doctor.summary())
-          : ConditionEvaluationResult.disabled("skipped, no GPU to test on: " + doctor.summary());
+        @Override
+        public ConditionEvaluationResult evaluateExecutionCondition(ExtensionContext context) {
+            CudaDoctor doctor = CudaDoctor.examine();
+            return doctor.usable()
+                    ? ConditionEvaluationResult.enabled(doctor.summary())
+                    : ConditionEvaluationResult.disabled("skipped, no GPU to test on: " + doctor.summary());
+        }
     }
-  }
 }

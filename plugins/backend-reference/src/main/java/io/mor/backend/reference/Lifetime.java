@@ -3,34 +3,36 @@ package io.mor.backend.reference;
 /** Whether an allocation may still be used; shared by the tensor that owns the memory and all its views. */
 final class Lifetime {
 
-  private final ReferenceBackend backend;
-  private final String name;
-  private boolean released;
+    private final ReferenceBackend backend;
+    private final String name;
+    private boolean released;
 
-  /**
-   * @param name what was allocated, for messages: {@code tensor [3, 5]}
-   */
-  Lifetime(ReferenceBackend backend, String name) {
-    this.backend = backend;
-    this.name = name;
-  }
-
-  /** Fails if the memory belongs to another backend or was given back. */
-  void check(ReferenceBackend user) {
-    if (backend != user) {
-      throw new IllegalArgumentException(name + " belongs to another instance of the reference backend; copy its values over");
+    /**
+     * @param name what was allocated, for messages: {@code tensor [3, 5]}
+     */
+    Lifetime(ReferenceBackend backend, String name) {
+        this.backend = backend;
+        this.name = name;
     }
-    if (released) {
-      throw new IllegalStateException(name + " was used after it was released; keep it until its last kernel has been called");
+
+    /** Fails if the memory belongs to another backend or was given back. */
+    void check(ReferenceBackend user) {
+        if (backend != user) {
+            throw new IllegalArgumentException(
+                    name + " belongs to another instance of the reference backend; copy its values over");
+        }
+        if (released) {
+            throw new IllegalStateException(
+                    name + " was used after it was released; keep it until its last kernel has been called");
+        }
     }
-  }
 
-  void end() {
-    released = true;
-  }
+    void end() {
+        released = true;
+    }
 
-  @Override
-  public String toString() {
-    return name;
-  }
+    @Override
+    public String toString() {
+        return name;
+    }
 }

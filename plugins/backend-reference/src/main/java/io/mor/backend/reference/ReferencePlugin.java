@@ -9,17 +9,16 @@ import java.util.List;
 /** Brings the backend {@code reference}. */
 public final class ReferencePlugin implements MorPlugin {
 
-  /** For the service loader. */
-  public ReferencePlugin() {}
+    /** For the service loader. */
+    public ReferencePlugin() {}
 
-  @Override
-  public List<Extension> extensions() {
-    return List.of(
-        new Extension(
-            ExtensionKind.BACKEND,
-            "reference",
-            ReferenceBackend.class,
-            NoConfig.class,
-            "plain loops in double precision: the definition of every kernel, for tests"));
-  }
+    @Override
+    public List<Extension> extensions() {
+        return List.of(new Extension(
+                ExtensionKind.BACKEND,
+                "reference",
+                ReferenceBackend.class,
+                NoConfig.class,
+                "plain loops in double precision: the definition of every kernel, for tests"));
+    }
 }

@@ -11,13 +11,15 @@ import org.junit.jupiter.api.Test;
 /** The contract through both wrappers: they change nothing, and the contract itself keeps the rules that they check. */
 final class WrappedReferenceBackendTest extends BackendContract {
 
-  @Override
-  protected Backend createBackend() {
-    return new HostBlindBackend(AssertingBackend.allowingLeaks(new ReferenceBackend()));
-  }
+    @Override
+    protected Backend createBackend() {
+        return new HostBlindBackend(AssertingBackend.allowingLeaks(new ReferenceBackend()));
+    }
 
-  @Test
-  void theWrapperRefusesWhatItDidNotAllocate() {
-    assertThrows(AssertionError.class, () -> backend().release(bench().reference().allocate(1, 1)));
-  }
+    @Test
+    void theWrapperRefusesWhatItDidNotAllocate() {
+        assertThrows(
+                AssertionError.class,
+                () -> backend().release(bench().reference().allocate(1, 1)));
+    }
 }

@@ -21,45 +21,49 @@ import java.util.stream.IntStream;
  */
 public final class LlamaBlock implements RecursionBlock {
 
-  private final List<LlamaLayer> layers;
-  private final boolean normsPerRecursion;
-  private final int visits;
+    private final List<LlamaLayer> layers;
+    private final boolean normsPerRecursion;
+    private final int visits;
 
-  /** A block for its place in a model. */
-  @Inject
-  public LlamaBlock(ModelShape shape, BlockPlacement placement) {
-    this.visits = placement.visits();
-    this.normsPerRecursion = !shape.layerNormShared() && placement.visits() > 1;
-    List<LlamaLayer> made = new ArrayList<>();
-    for (int j = 0; j < placement.layers(); j++) {
-      made.add(new LlamaLayer(shape, placement.firstLayer() + j, normsPerRecursion ? placement.visits() : 1));
+    /** A block for its place in a model. */
+    @Inject
+    public LlamaBlock(ModelShape shape, BlockPlacement placement) {
+        this.visits = placement.visits();
+        this.normsPerRecursion = !shape.layerNormShared() && placement.visits() > 1;
+        List<LlamaLayer> made = new ArrayList<>();
+        for (int j = 0; j < placement.layers(); j++) {
+            made.add(new LlamaLayer(shape, placement.firstLayer() + j, normsPerRecursion ? placement.visits() : 1));
+        }
+        this.layers = List.copyOf(made);
     }
-    this.layers = List.copyOf(made);
-  }
 
-  @Override
-  public List<Parameter> parameters() {
-    return layers.stream().flatMap(layer -> layer.parameters().stream()).toList();
-  }
-
-  @Override
-  public Tensor apply(CallContext context, TokenBatch batch, Tensor rows, KvViews caches) {
-    Optional<IntTensor> norm = normsPerRecursion ? Optional.of(normOfEachRow(context, batch)) : Optional.empty();
-    Tensor current = rows;
-    for (int j = 0; j < layers.size(); j++) {
-      current = layers.get(j).apply(context, batch, current, norm, caches.layer(j));
+    @Override
+    public List<Parameter> parameters() {
+        return layers.stream().flatMap(layer -> layer.parameters().stream()).toList();
     }
-    return current;
-  }
 
-  /** Recursions count from 1, rows of the norms from 0. */
-  private IntTensor normOfEachRow(CallContext context, TokenBatch batch) {
-    int[] normOfRecursion = IntStream.rangeClosed(0, visits).map(recursion -> Math.max(0, recursion - 1)).toArray();
-    return context.ops().gatherInts(context.ops().ints(normOfRecursion), batch.recursion(), batch.extent());
-  }
+    @Override
+    public Tensor apply(CallContext context, TokenBatch batch, Tensor rows, KvViews caches) {
+        Optional<IntTensor> norm = normsPerRecursion ? Optional.of(normOfEachRow(context, batch)) : Optional.empty();
+        Tensor current = rows;
+        for (int j = 0; j < layers.size(); j++) {
+            current = layers.get(j).apply(context, batch, current, norm, caches.layer(j));
+        }
+        return current;
+    }
 
-  @Override
-  public long multiplyAddsPerRow(boolean projectsKeysAndValues) {
-    return layers.stream().mapToLong(layer -> layer.multiplyAddsPerRow(projectsKeysAndValues)).sum();
-  }
+    /** Recursions count from 1, rows of the norms from 0. */
+    private IntTensor normOfEachRow(CallContext context, TokenBatch batch) {
+        int[] normOfRecursion = IntStream.rangeClosed(0, visits)
+                .map(recursion -> Math.max(0, recursion - 1))
+                .toArray();
+        return context.ops().gatherInts(context.ops().ints(normOfRecursion), batch.recursion(), batch.extent());
+    }
+
+    @Override
+    public long multiplyAddsPerRow(boolean projectsKeysAndValues) {
+        return layers.stream()
+                .mapToLong(layer -> layer.multiplyAddsPerRow(projectsKeysAndValues))
+                .sum();
+    }
 }

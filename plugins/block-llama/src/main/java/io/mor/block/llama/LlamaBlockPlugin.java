@@ -9,10 +9,13 @@ import java.util.List;
 /** Brings the recursion block {@code llama}. */
 public final class LlamaBlockPlugin implements MorPlugin {
 
-  @Override
-  public List<Extension> extensions() {
-    return List.of(
-        new Extension(
-            ExtensionKind.RECURSION_BLOCK, "llama", LlamaBlock.class, NoConfig.class, "pre-norm decoder layers: RMSNorm, RoPE, GQA, SwiGLU"));
-  }
+    @Override
+    public List<Extension> extensions() {
+        return List.of(new Extension(
+                ExtensionKind.RECURSION_BLOCK,
+                "llama",
+                LlamaBlock.class,
+                NoConfig.class,
+                "pre-norm decoder layers: RMSNorm, RoPE, GQA, SwiGLU"));
+    }
 }

@@ -15,81 +15,84 @@ import java.util.Optional;
 /** One decoder layer: {@code x += attention(norm(x)); x += feedForward(norm(x))} (spec 0.3). */
 final class LlamaLayer {
 
-  private final ModelShape shape;
-  private final int index;
-  private final Parameter inputNorm;
-  private final Parameter postAttentionNorm;
-  private final Parameter queries;
-  private final Parameter keys;
-  private final Parameter values;
-  private final Parameter output;
-  private final Parameter gate;
-  private final Parameter up;
-  private final Parameter down;
+    private final ModelShape shape;
+    private final int index;
+    private final Parameter inputNorm;
+    private final Parameter postAttentionNorm;
+    private final Parameter queries;
+    private final Parameter keys;
+    private final Parameter values;
+    private final Parameter output;
+    private final Parameter gate;
+    private final Parameter up;
+    private final Parameter down;
 
-  /**
-   * A layer.
-   *
-   * @param index its physical index
-   * @param norms how many sets of norms it has: 1, or one per visit where they are not shared
-   */
-  LlamaLayer(ModelShape shape, int index, int norms) {
-    this.shape = shape;
-    this.index = index;
-    String prefix = "layers." + index + ".";
-    int width = shape.hidden();
-    AttentionShape heads = shape.attention();
-    this.inputNorm = Parameter.scale(prefix + "input_layernorm.weight", norms, width);
-    this.postAttentionNorm = Parameter.scale(prefix + "post_attention_layernorm.weight", norms, width);
-    this.queries = Parameter.weight(prefix + "self_attn.q_proj.weight", heads.queryWidth(), width);
-    this.keys = Parameter.weight(prefix + "self_attn.k_proj.weight", heads.kvWidth(), width);
-    this.values = Parameter.weight(prefix + "self_attn.v_proj.weight", heads.kvWidth(), width);
-    this.output = Parameter.weight(prefix + "self_attn.o_proj.weight", width, heads.queryWidth());
-    this.gate = Parameter.weight(prefix + "mlp.gate_proj.weight", shape.ffn(), width);
-    this.up = Parameter.weight(prefix + "mlp.up_proj.weight", shape.ffn(), width);
-    this.down = Parameter.weight(prefix + "mlp.down_proj.weight", width, shape.ffn());
-  }
-
-  List<Parameter> parameters() {
-    return List.of(inputNorm, queries, keys, values, output, postAttentionNorm, gate, up, down);
-  }
-
-  /**
-   * The layer's output.
-   *
-   * @param norm for every row which set of norms applies; empty if there is one
-   */
-  Tensor apply(CallContext context, TokenBatch batch, Tensor rows, Optional<IntTensor> norm, KvView cache) {
-    Ops ops = context.ops();
-    AttentionShape heads = shape.attention();
-    Tensor normed = ops.rmsNorm(rows, context.value(inputNorm), norm, shape.normEpsilon());
-    Tensor q = rotate(ops, ops.linear(normed, context.value(queries)), batch);
-    Optional<Tensor> k = Optional.empty();
-    Optional<Tensor> v = Optional.empty();
-    if (cache.projects()) {
-      k = Optional.of(rotate(ops, ops.linear(normed, context.value(keys)), batch));
-      v = Optional.of(ops.linear(normed, context.value(values)));
+    /**
+     * A layer.
+     *
+     * @param index its physical index
+     * @param norms how many sets of norms it has: 1, or one per visit where they are not shared
+     */
+    LlamaLayer(ModelShape shape, int index, int norms) {
+        this.shape = shape;
+        this.index = index;
+        String prefix = "layers." + index + ".";
+        int width = shape.hidden();
+        AttentionShape heads = shape.attention();
+        this.inputNorm = Parameter.scale(prefix + "input_layernorm.weight", norms, width);
+        this.postAttentionNorm = Parameter.scale(prefix + "post_attention_layernorm.weight", norms, width);
+        this.queries = Parameter.weight(prefix + "self_attn.q_proj.weight", heads.queryWidth(), width);
+        this.keys = Parameter.weight(prefix + "self_attn.k_proj.weight", heads.kvWidth(), width);
+        this.values = Parameter.weight(prefix + "self_attn.v_proj.weight", heads.kvWidth(), width);
+        this.output = Parameter.weight(prefix + "self_attn.o_proj.weight", width, heads.queryWidth());
+        this.gate = Parameter.weight(prefix + "mlp.gate_proj.weight", shape.ffn(), width);
+        this.up = Parameter.weight(prefix + "mlp.up_proj.weight", shape.ffn(), width);
+        this.down = Parameter.weight(prefix + "mlp.down_proj.weight", width, shape.ffn());
     }
-    Tensor attended = ops.linear(cache.attend(heads, q, k, v), context.value(output));
-    Tensor middle = ops.add(rows, dropout(context, attended, "attention"));
 
-    Tensor normedMiddle = ops.rmsNorm(middle, context.value(postAttentionNorm), norm, shape.normEpsilon());
-    Tensor inner = ops.swiGlu(ops.linear(normedMiddle, context.value(gate)), ops.linear(normedMiddle, context.value(up)));
-    return ops.add(middle, dropout(context, ops.linear(inner, context.value(down)), "feed-forward"));
-  }
+    List<Parameter> parameters() {
+        return List.of(inputNorm, queries, keys, values, output, postAttentionNorm, gate, up, down);
+    }
 
-  private Tensor rotate(Ops ops, Tensor x, TokenBatch batch) {
-    return ops.rope(x, batch.position(), shape.attention().headDim(), shape.ropeTheta());
-  }
+    /**
+     * The layer's output.
+     *
+     * @param norm for every row which set of norms applies; empty if there is one
+     */
+    Tensor apply(CallContext context, TokenBatch batch, Tensor rows, Optional<IntTensor> norm, KvView cache) {
+        Ops ops = context.ops();
+        AttentionShape heads = shape.attention();
+        Tensor normed = ops.rmsNorm(rows, context.value(inputNorm), norm, shape.normEpsilon());
+        Tensor q = rotate(ops, ops.linear(normed, context.value(queries)), batch);
+        Optional<Tensor> k = Optional.empty();
+        Optional<Tensor> v = Optional.empty();
+        if (cache.projects()) {
+            k = Optional.of(rotate(ops, ops.linear(normed, context.value(keys)), batch));
+            v = Optional.of(ops.linear(normed, context.value(values)));
+        }
+        Tensor attended = ops.linear(cache.attend(heads, q, k, v), context.value(output));
+        Tensor middle = ops.add(rows, dropout(context, attended, "attention"));
 
-  private Tensor dropout(CallContext context, Tensor x, String place) {
-    return shape.dropout() == 0 ? x : context.ops().dropout(x, shape.dropout(), context.random("dropout " + index + " " + place));
-  }
+        Tensor normedMiddle = ops.rmsNorm(middle, context.value(postAttentionNorm), norm, shape.normEpsilon());
+        Tensor inner =
+                ops.swiGlu(ops.linear(normedMiddle, context.value(gate)), ops.linear(normedMiddle, context.value(up)));
+        return ops.add(middle, dropout(context, ops.linear(inner, context.value(down)), "feed-forward"));
+    }
 
-  /** Multiply-adds of one row's matrix products. */
-  long multiplyAddsPerRow(boolean projectsKeysAndValues) {
-    AttentionShape heads = shape.attention();
-    long projections = 2L * heads.queryWidth() + (projectsKeysAndValues ? 2L * heads.kvWidth() : 0);
-    return shape.hidden() * (projections + 3L * shape.ffn());
-  }
+    private Tensor rotate(Ops ops, Tensor x, TokenBatch batch) {
+        return ops.rope(x, batch.position(), shape.attention().headDim(), shape.ropeTheta());
+    }
+
+    private Tensor dropout(CallContext context, Tensor x, String place) {
+        return shape.dropout() == 0
+                ? x
+                : context.ops().dropout(x, shape.dropout(), context.random("dropout " + index + " " + place));
+    }
+
+    /** Multiply-adds of one row's matrix products. */
+    long multiplyAddsPerRow(boolean projectsKeysAndValues) {
+        AttentionShape heads = shape.attention();
+        long projections = 2L * heads.queryWidth() + (projectsKeysAndValues ? 2L * heads.kvWidth() : 0);
+        return shape.hidden() * (projections + 3L * shape.ffn());
+    }
 }

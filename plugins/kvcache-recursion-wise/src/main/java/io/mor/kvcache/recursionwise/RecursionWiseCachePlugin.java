@@ -9,14 +9,13 @@ import java.util.List;
 /** Brings the cache strategy {@code recursion-wise}. */
 public final class RecursionWiseCachePlugin implements MorPlugin {
 
-  @Override
-  public List<Extension> extensions() {
-    return List.of(
-        new Extension(
-            ExtensionKind.KV_CACHE,
-            "recursion-wise",
-            RecursionWiseCache.class,
-            NoConfig.class,
-            "each recursion keeps and reads the keys and values of its own tokens"));
-  }
+    @Override
+    public List<Extension> extensions() {
+        return List.of(new Extension(
+                ExtensionKind.KV_CACHE,
+                "recursion-wise",
+                RecursionWiseCache.class,
+                NoConfig.class,
+                "each recursion keeps and reads the keys and values of its own tokens"));
+    }
 }

@@ -9,13 +9,13 @@ import io.mor.api.cache.KvVisit;
  */
 public final class HybridCache implements KvCache {
 
-  @Override
-  public KvVisit visit(int recursion, int recursions, int layer) {
-    return recursion == 1 ? KvVisit.own(1) : KvVisit.overlaid(1);
-  }
+    @Override
+    public KvVisit visit(int recursion, int recursions, int layer) {
+        return recursion == 1 ? KvVisit.own(1) : KvVisit.overlaid(1);
+    }
 
-  @Override
-  public boolean everyCandidateRuns(int recursion) {
-    return recursion == 1;
-  }
+    @Override
+    public boolean everyCandidateRuns(int recursion) {
+        return recursion == 1;
+    }
 }

@@ -14,22 +14,27 @@ import org.junit.jupiter.api.Test;
 /** What the plugin brings, and how its configs read. */
 class BaselinePluginTest {
 
-  @Test
-  void theServiceLoaderFindsItsExtensions() {
-    List<String> found =
-        ServiceLoader.load(MorPlugin.class).stream()
-            .filter(provider -> provider.type() == BaselinePlugin.class)
-            .flatMap(provider -> provider.get().extensions().stream())
-            .map(Extension::id)
-            .toList();
-    assertEquals(List.of("random", "fixed-depth"), found);
-  }
+    @Test
+    void theServiceLoaderFindsItsExtensions() {
+        List<String> found = ServiceLoader.load(MorPlugin.class).stream()
+                .filter(provider -> provider.type() == BaselinePlugin.class)
+                .flatMap(provider -> provider.get().extensions().stream())
+                .map(Extension::id)
+                .toList();
+        assertEquals(List.of("random", "fixed-depth"), found);
+    }
 
-  @Test
-  void configsRead() {
-    assertEquals(new RandomRouterConfig(List.of(), 0.1), RecordBinder.bindOrThrow(RandomRouterConfig.class, ConfigNode.Mapping.EMPTY, "router"));
-    assertEquals(new FixedDepthRouterConfig(0), RecordBinder.bindOrThrow(FixedDepthRouterConfig.class, ConfigNode.Mapping.EMPTY, "router"));
-    ConfigNode.Mapping keys = ConfigNode.of(Map.of("capacity", List.of(1, 0.25), "alpha", 0.5));
-    assertEquals(new RandomRouterConfig(List.of(1.0, 0.25), 0.5), RecordBinder.bindOrThrow(RandomRouterConfig.class, keys, "router"));
-  }
+    @Test
+    void configsRead() {
+        assertEquals(
+                new RandomRouterConfig(List.of(), 0.1),
+                RecordBinder.bindOrThrow(RandomRouterConfig.class, ConfigNode.Mapping.EMPTY, "router"));
+        assertEquals(
+                new FixedDepthRouterConfig(0),
+                RecordBinder.bindOrThrow(FixedDepthRouterConfig.class, ConfigNode.Mapping.EMPTY, "router"));
+        ConfigNode.Mapping keys = ConfigNode.of(Map.of("capacity", List.of(1, 0.25), "alpha", 0.5));
+        assertEquals(
+                new RandomRouterConfig(List.of(1.0, 0.25), 0.5),
+                RecordBinder.bindOrThrow(RandomRouterConfig.class, keys, "router"));
+    }
 }

@@ -11,52 +11,55 @@ import java.util.stream.IntStream;
  */
 record CapacitySchedule(List<Double> capacities, int warmupSteps) {
 
-  /**
-   * The schedule of a model.
-   *
-   * @param configured empty for {@code (Nr - r + 1) / Nr}
-   * @throws IllegalArgumentException if there is not one capacity for every recursion
-   */
-  static CapacitySchedule of(List<Double> configured, int recursions, int warmupSteps) {
-    if (configured.isEmpty()) {
-      List<Double> even = IntStream.rangeClosed(1, recursions).mapToObj(r -> (recursions - r + 1.0) / recursions).toList();
-      return new CapacitySchedule(even, warmupSteps);
+    /**
+     * The schedule of a model.
+     *
+     * @param configured empty for {@code (Nr - r + 1) / Nr}
+     * @throws IllegalArgumentException if there is not one capacity for every recursion
+     */
+    static CapacitySchedule of(List<Double> configured, int recursions, int warmupSteps) {
+        if (configured.isEmpty()) {
+            List<Double> even = IntStream.rangeClosed(1, recursions)
+                    .mapToObj(r -> (recursions - r + 1.0) / recursions)
+                    .toList();
+            return new CapacitySchedule(even, warmupSteps);
+        }
+        if (configured.size() != recursions) {
+            throw new IllegalArgumentException("router.capacity: " + configured + " has " + configured.size()
+                    + " entries, but the model has " + recursions + " recursions; give one for each, or none");
+        }
+        return new CapacitySchedule(configured, warmupSteps);
     }
-    if (configured.size() != recursions) {
-      throw new IllegalArgumentException(
-          "router.capacity: " + configured + " has " + configured.size() + " entries, but the model has " + recursions + " recursions; give one for each, or none");
-    }
-    return new CapacitySchedule(configured, warmupSteps);
-  }
 
-  /** Refuses capacities out of (0, 1] or increasing. */
-  static void check(List<Double> capacities) {
-    double previous = 1;
-    for (int i = 0; i < capacities.size(); i++) {
-      double capacity = capacities.get(i);
-      if (!(capacity > 0 && capacity <= 1)) {
-        throw new IllegalArgumentException("router.capacity: " + capacity + " of recursion " + (i + 1) + " is not in (0, 1]");
-      }
-      if (capacity > previous) {
-        throw new IllegalArgumentException(
-            "router.capacity: " + capacity + " of recursion " + (i + 1) + " is more than " + previous
-                + " of the recursion before, from whose tokens it takes its own; capacities must not increase");
-      }
-      previous = capacity;
+    /** Refuses capacities out of (0, 1] or increasing. */
+    static void check(List<Double> capacities) {
+        double previous = 1;
+        for (int i = 0; i < capacities.size(); i++) {
+            double capacity = capacities.get(i);
+            if (!(capacity > 0 && capacity <= 1)) {
+                throw new IllegalArgumentException(
+                        "router.capacity: " + capacity + " of recursion " + (i + 1) + " is not in (0, 1]");
+            }
+            if (capacity > previous) {
+                throw new IllegalArgumentException(
+                        "router.capacity: " + capacity + " of recursion " + (i + 1) + " is more than " + previous
+                                + " of the recursion before, from whose tokens it takes its own; capacities must not increase");
+            }
+            previous = capacity;
+        }
     }
-  }
 
-  /** The capacity of a recursion (from 1) once warm-up is over; 1 for recursion 0, before which every token is active. */
-  double at(int recursion) {
-    return recursion == 0 ? 1 : capacities.get(recursion - 1);
-  }
-
-  /** The capacity of a recursion in training, at a micro-batch from 0. */
-  double at(int recursion, long microBatch) {
-    double target = at(recursion);
-    if (microBatch >= warmupSteps) {
-      return target;
+    /** The capacity of a recursion (from 1) once warm-up is over; 1 for recursion 0, before which every token is active. */
+    double at(int recursion) {
+        return recursion == 0 ? 1 : capacities.get(recursion - 1);
     }
-    return target + (1 - target) * 0.5 * (1 + Math.cos(Math.PI * microBatch / warmupSteps));
-  }
+
+    /** The capacity of a recursion in training, at a micro-batch from 0. */
+    double at(int recursion, long microBatch) {
+        double target = at(recursion);
+        if (microBatch >= warmupSteps) {
+            return target;
+        }
+        return target + (1 - target) * 0.5 * (1 + Math.cos(Math.PI * microBatch / warmupSteps));
+    }
 }

@@ -22,53 +22,76 @@ import java.util.Objects;
  * @param zCoefficient of the z-loss (spec 2.8)
  */
 public record ExpertChoiceConfig(
-    @Help("router network: linear, mlp (hidden -> 2 hidden -> 1), wide-mlp (hidden -> 4 hidden -> 1)") @DefaultValue("linear")
+        @Help("router network: linear, mlp (hidden -> 2 hidden -> 1), wide-mlp (hidden -> 4 hidden -> 1)")
+        @DefaultValue("linear")
         Architecture architecture,
-    @Help("gate of a logit: sigmoid, tanh, none") @DefaultValue("sigmoid") ScoreFunction function,
-    @Help("factor of the gate; not applied with function none") @DefaultValue("0.1") @Range(min = 0, exclusiveMin = true) double alpha,
-    @Help("divides the router's input") @DefaultValue("1") @Range(min = 0, exclusiveMin = true) double temperature,
-    @Help("weighted (the update is multiplied by the gate) or additive") @DefaultValue("weighted") Gating gating,
-    @Help("fraction of the sequence that each recursion takes, one number per recursion, not increasing; empty: (Nr-r+1)/Nr")
+
+        @Help("gate of a logit: sigmoid, tanh, none") @DefaultValue("sigmoid")
+        ScoreFunction function,
+
+        @Help("factor of the gate; not applied with function none")
+        @DefaultValue("0.1")
+        @Range(min = 0, exclusiveMin = true)
+        double alpha,
+
+        @Help("divides the router's input") @DefaultValue("1") @Range(min = 0, exclusiveMin = true)
+        double temperature,
+
+        @Help("weighted (the update is multiplied by the gate) or additive") @DefaultValue("weighted")
+        Gating gating,
+
+        @Help(
+                "fraction of the sequence that each recursion takes, one number per recursion, not increasing; empty: (Nr-r+1)/Nr")
         @DefaultValue("[]")
         @Range(min = 0, max = 1, exclusiveMin = true)
         List<Double> capacity,
-    @Help("micro-batches over which capacities fall from 1 to their values along a cosine; 0: off") @DefaultValue("0") @Range(min = 0)
+
+        @Help("micro-batches over which capacities fall from 1 to their values along a cosine; 0: off")
+        @DefaultValue("0")
+        @Range(min = 0)
         int capacityWarmupSteps,
-    @Help("what learns to predict the selection: aux-loss, aux-router, none") @DefaultValue("aux-loss") Sampling sampling,
-    @Help("coefficient of the sampling loss") @DefaultValue("0.001") @Range(min = 0) double coefficient,
-    @Help("mean, or as-released: times the micro-batches per optimizer step") @DefaultValue("mean")
+
+        @Help("what learns to predict the selection: aux-loss, aux-router, none") @DefaultValue("aux-loss")
+        Sampling sampling,
+
+        @Help("coefficient of the sampling loss") @DefaultValue("0.001") @Range(min = 0)
+        double coefficient,
+
+        @Help("mean, or as-released: times the micro-batches per optimizer step") @DefaultValue("mean")
         CoefficientNormalization coefficientNormalization,
-    @Help("coefficient of the z-loss; 0: only reported") @DefaultValue("0") @Range(min = 0) double zCoefficient) {
 
-  /**
-   * Checks what can be checked without the model.
-   *
-   * @throws IllegalArgumentException naming the key
-   */
-  public ExpertChoiceConfig {
-    Objects.requireNonNull(architecture, "router.architecture is null");
-    Objects.requireNonNull(function, "router.function is null");
-    Objects.requireNonNull(gating, "router.gating is null");
-    Objects.requireNonNull(sampling, "router.sampling is null");
-    Objects.requireNonNull(coefficientNormalization, "router.coefficient-normalization is null");
-    capacity = List.copyOf(capacity);
-    CapacitySchedule.check(capacity);
-    requirePositive("router.alpha", alpha);
-    requirePositive("router.temperature", temperature);
-    requireNotNegative("router.coefficient", coefficient);
-    requireNotNegative("router.z-coefficient", zCoefficient);
-    requireNotNegative("router.capacity-warmup-steps", capacityWarmupSteps);
-  }
+        @Help("coefficient of the z-loss; 0: only reported") @DefaultValue("0") @Range(min = 0)
+        double zCoefficient) {
 
-  private static void requirePositive(String key, double value) {
-    if (!(value > 0) || value == Double.POSITIVE_INFINITY) {
-      throw new IllegalArgumentException(key + ": " + value + " is not a positive number");
+    /**
+     * Checks what can be checked without the model.
+     *
+     * @throws IllegalArgumentException naming the key
+     */
+    public ExpertChoiceConfig {
+        Objects.requireNonNull(architecture, "router.architecture is null");
+        Objects.requireNonNull(function, "router.function is null");
+        Objects.requireNonNull(gating, "router.gating is null");
+        Objects.requireNonNull(sampling, "router.sampling is null");
+        Objects.requireNonNull(coefficientNormalization, "router.coefficient-normalization is null");
+        capacity = List.copyOf(capacity);
+        CapacitySchedule.check(capacity);
+        requirePositive("router.alpha", alpha);
+        requirePositive("router.temperature", temperature);
+        requireNotNegative("router.coefficient", coefficient);
+        requireNotNegative("router.z-coefficient", zCoefficient);
+        requireNotNegative("router.capacity-warmup-steps", capacityWarmupSteps);
     }
-  }
 
-  private static void requireNotNegative(String key, double value) {
-    if (!(value >= 0) || value == Double.POSITIVE_INFINITY) {
-      throw new IllegalArgumentException(key + ": " + value + " is not 0 or a positive number");
+    private static void requirePositive(String key, double value) {
+        if (!(value > 0) || value == Double.POSITIVE_INFINITY) {
+            throw new IllegalArgumentException(key + ": " + value + " is not a positive number");
+        }
     }
-  }
+
+    private static void requireNotNegative(String key, double value) {
+        if (!(value >= 0) || value == Double.POSITIVE_INFINITY) {
+            throw new IllegalArgumentException(key + ": " + value + " is not 0 or a positive number");
+        }
+    }
 }

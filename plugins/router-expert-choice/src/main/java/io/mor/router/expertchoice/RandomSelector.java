@@ -15,15 +15,15 @@ import io.mor.api.tensor.Tensor;
  */
 public final class RandomSelector implements Selector {
 
-  @Override
-  public Tensor select(CallContext context, SelectionRequest request) {
-    TokenBatch batch = request.batch();
-    if (request.recursion() == 1) {
-      return context.ops().constant(batch.extent(), 1, 1);
+    @Override
+    public Tensor select(CallContext context, SelectionRequest request) {
+        TokenBatch batch = request.batch();
+        if (request.recursion() == 1) {
+            return context.ops().constant(batch.extent(), 1, 1);
+        }
+        RandomKey ofMicroBatch = context.random("selector.random");
+        RandomKey ofRun = new RandomKey(ofMicroBatch.seed(), ofMicroBatch.stream(), 0);
+        Tensor numbers = context.ops().uniformRows(ofRun, batch.position(), batch.recursion(), batch.extent());
+        return context.ops().compare(numbers, Comparison.LESS, request.capacity() / request.previousCapacity());
     }
-    RandomKey ofMicroBatch = context.random("selector.random");
-    RandomKey ofRun = new RandomKey(ofMicroBatch.seed(), ofMicroBatch.stream(), 0);
-    Tensor numbers = context.ops().uniformRows(ofRun, batch.position(), batch.recursion(), batch.extent());
-    return context.ops().compare(numbers, Comparison.LESS, request.capacity() / request.previousCapacity());
-  }
 }

@@ -12,61 +12,72 @@ import org.junit.jupiter.api.function.Executable;
 /** Capacities and their warm-up (spec 2.4), and what configs refuse. */
 class CapacityScheduleTest {
 
-  @Test
-  void defaultsToEqualStepsDown() {
-    assertEquals(List.of(1.0, 2.0 / 3, 1.0 / 3), CapacitySchedule.of(List.of(), 3, 0).capacities());
-    assertEquals(List.of(1.0, 0.75, 0.5, 0.25), CapacitySchedule.of(List.of(), 4, 0).capacities());
-  }
-
-  @Test
-  void warmsUpAlongACosineFromOne() {
-    CapacitySchedule schedule = CapacitySchedule.of(List.of(1.0, 0.5, 0.25), 3, 8);
-    assertEquals(1, schedule.at(2, 0), 1e-15);
-    assertEquals(1, schedule.at(3, 0), 1e-15);
-    assertEquals(0.25 + 0.75 * 0.5 * (1 + Math.sqrt(0.5)), schedule.at(3, 2), 1e-15);
-    assertEquals(0.25 + 0.75 * 0.5, schedule.at(3, 4), 1e-15);
-    assertEquals(0.5, schedule.at(2, 8));
-    assertEquals(0.25, schedule.at(3, 1_000_000));
-    assertEquals(1, schedule.at(0, 3), "before recursion 1 every token is active");
-    for (int microBatch = 1; microBatch <= 8; microBatch++) {
-      assertTrue(schedule.at(3, microBatch) < schedule.at(3, microBatch - 1));
+    @Test
+    void defaultsToEqualStepsDown() {
+        assertEquals(
+                List.of(1.0, 2.0 / 3, 1.0 / 3),
+                CapacitySchedule.of(List.of(), 3, 0).capacities());
+        assertEquals(
+                List.of(1.0, 0.75, 0.5, 0.25),
+                CapacitySchedule.of(List.of(), 4, 0).capacities());
     }
-  }
 
-  @Test
-  void withoutWarmupTheFirstMicroBatchHasTheConfiguredCapacities() {
-    assertEquals(0.25, CapacitySchedule.of(List.of(1.0, 0.5, 0.25), 3, 0).at(3, 0));
-  }
+    @Test
+    void warmsUpAlongACosineFromOne() {
+        CapacitySchedule schedule = CapacitySchedule.of(List.of(1.0, 0.5, 0.25), 3, 8);
+        assertEquals(1, schedule.at(2, 0), 1e-15);
+        assertEquals(1, schedule.at(3, 0), 1e-15);
+        assertEquals(0.25 + 0.75 * 0.5 * (1 + Math.sqrt(0.5)), schedule.at(3, 2), 1e-15);
+        assertEquals(0.25 + 0.75 * 0.5, schedule.at(3, 4), 1e-15);
+        assertEquals(0.5, schedule.at(2, 8));
+        assertEquals(0.25, schedule.at(3, 1_000_000));
+        assertEquals(1, schedule.at(0, 3), "before recursion 1 every token is active");
+        for (int microBatch = 1; microBatch <= 8; microBatch++) {
+            assertTrue(schedule.at(3, microBatch) < schedule.at(3, microBatch - 1));
+        }
+    }
 
-  private static void assertRefused(String start, Executable making) {
-    String message = assertThrows(IllegalArgumentException.class, making).getMessage();
-    assertTrue(message.startsWith(start), message);
-  }
+    @Test
+    void withoutWarmupTheFirstMicroBatchHasTheConfiguredCapacities() {
+        assertEquals(0.25, CapacitySchedule.of(List.of(1.0, 0.5, 0.25), 3, 0).at(3, 0));
+    }
 
-  private static void assertRefused(String start, Consumer<ExpertChoiceConfigs> change) {
-    ExpertChoiceConfigs config = new ExpertChoiceConfigs();
-    change.accept(config);
-    Executable making = config::build;
-    assertRefused(start, making);
-  }
+    private static void assertRefused(String start, Executable making) {
+        String message = assertThrows(IllegalArgumentException.class, making).getMessage();
+        assertTrue(message.startsWith(start), message);
+    }
 
-  @Test
-  void refusesCapacitiesThatCannotBe() {
-    assertRefused("router.capacity: 0.0 of recursion 2 is not in (0, 1]", config -> config.capacity = List.of(1.0, 0.0));
-    assertRefused("router.capacity: 1.1 of recursion 1 is not in (0, 1]", config -> config.capacity = List.of(1.1));
-    assertRefused("router.capacity: NaN of recursion 1 is not in (0, 1]", config -> config.capacity = List.of(Double.NaN));
-    assertRefused("router.capacity: 0.7 of recursion 2 is more than 0.5 of the recursion before", config -> config.capacity = List.of(0.5, 0.7));
-    assertRefused("router.capacity: [1.0, 0.5] has 2 entries, but the model has 3 recursions", () -> CapacitySchedule.of(List.of(1.0, 0.5), 3, 0));
-  }
+    private static void assertRefused(String start, Consumer<ExpertChoiceConfigs> change) {
+        ExpertChoiceConfigs config = new ExpertChoiceConfigs();
+        change.accept(config);
+        Executable making = config::build;
+        assertRefused(start, making);
+    }
 
-  @Test
-  void refusesOtherValuesByTheirKey() {
-    assertRefused("router.alpha: 0.0", config -> config.alpha = 0);
-    assertRefused("router.temperature: -1.0", config -> config.temperature = -1);
-    assertRefused("router.coefficient: NaN", config -> config.coefficient = Double.NaN);
-    assertRefused("router.z-coefficient: -0.1", config -> config.zCoefficient = -0.1);
-    assertRefused("router.capacity-warmup-steps: -1", config -> config.capacityWarmupSteps = -1);
-    assertRefused("selector.decay: 1.0", () -> new EmaCutoffConfig(1));
-    assertRefused("selector.depth: 0", () -> new FixedDepthConfig(0));
-  }
+    @Test
+    void refusesCapacitiesThatCannotBe() {
+        assertRefused(
+                "router.capacity: 0.0 of recursion 2 is not in (0, 1]", config -> config.capacity = List.of(1.0, 0.0));
+        assertRefused("router.capacity: 1.1 of recursion 1 is not in (0, 1]", config -> config.capacity = List.of(1.1));
+        assertRefused(
+                "router.capacity: NaN of recursion 1 is not in (0, 1]",
+                config -> config.capacity = List.of(Double.NaN));
+        assertRefused(
+                "router.capacity: 0.7 of recursion 2 is more than 0.5 of the recursion before",
+                config -> config.capacity = List.of(0.5, 0.7));
+        assertRefused(
+                "router.capacity: [1.0, 0.5] has 2 entries, but the model has 3 recursions",
+                () -> CapacitySchedule.of(List.of(1.0, 0.5), 3, 0));
+    }
+
+    @Test
+    void refusesOtherValuesByTheirKey() {
+        assertRefused("router.alpha: 0.0", config -> config.alpha = 0);
+        assertRefused("router.temperature: -1.0", config -> config.temperature = -1);
+        assertRefused("router.coefficient: NaN", config -> config.coefficient = Double.NaN);
+        assertRefused("router.z-coefficient: -0.1", config -> config.zCoefficient = -0.1);
+        assertRefused("router.capacity-warmup-steps: -1", config -> config.capacityWarmupSteps = -1);
+        assertRefused("selector.decay: 1.0", () -> new EmaCutoffConfig(1));
+        assertRefused("selector.depth: 0", () -> new FixedDepthConfig(0));
+    }
 }

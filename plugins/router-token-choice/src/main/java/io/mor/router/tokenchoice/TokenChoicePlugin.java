@@ -8,14 +8,13 @@ import java.util.List;
 /** Brings the router {@code token-choice}. */
 public final class TokenChoicePlugin implements MorPlugin {
 
-  @Override
-  public List<Extension> extensions() {
-    return List.of(
-        new Extension(
-            ExtensionKind.ROUTER,
-            "token-choice",
-            TokenChoiceRouter.class,
-            TokenChoiceConfig.class,
-            "each token's depth is decided once, before the first recursion"));
-  }
+    @Override
+    public List<Extension> extensions() {
+        return List.of(new Extension(
+                ExtensionKind.ROUTER,
+                "token-choice",
+                TokenChoiceRouter.class,
+                TokenChoiceConfig.class,
+                "each token's depth is decided once, before the first recursion"));
+    }
 }

@@ -11,5 +11,7 @@ import io.mor.api.plugin.Help;
  *     file calls {@code eos_token}, or else a special token of a usual name; {@code none} for none
  */
 public record HuggingFaceConfig(
-    @Help("path of a tokenizer.json, or of its folder") String path,
-    @Help("the token that ends a text; empty finds it, none turns it off") @DefaultValue("\"\"") String endOfText) {}
+        @Help("path of a tokenizer.json, or of its folder") String path,
+
+        @Help("the token that ends a text; empty finds it, none turns it off") @DefaultValue("\"\"")
+        String endOfText) {}

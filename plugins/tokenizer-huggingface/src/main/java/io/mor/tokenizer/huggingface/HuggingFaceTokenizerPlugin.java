@@ -8,17 +8,16 @@ import java.util.List;
 /** Brings the tokenizer {@code huggingface}. */
 public final class HuggingFaceTokenizerPlugin implements MorPlugin {
 
-  /** For the service loader. */
-  public HuggingFaceTokenizerPlugin() {}
+    /** For the service loader. */
+    public HuggingFaceTokenizerPlugin() {}
 
-  @Override
-  public List<Extension> extensions() {
-    return List.of(
-        new Extension(
-            ExtensionKind.TOKENIZER,
-            "huggingface",
-            HuggingFaceTokenizer.class,
-            HuggingFaceConfig.class,
-            "a tokenizer.json of Hugging Face, read from disk"));
-  }
+    @Override
+    public List<Extension> extensions() {
+        return List.of(new Extension(
+                ExtensionKind.TOKENIZER,
+                "huggingface",
+                HuggingFaceTokenizer.class,
+                HuggingFaceConfig.class,
+                "a tokenizer.json of Hugging Face, read from disk"));
+    }
 }

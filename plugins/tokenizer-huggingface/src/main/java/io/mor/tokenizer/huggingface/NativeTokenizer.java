@@ -12,69 +12,69 @@ import java.util.concurrent.locks.ReentrantReadWriteLock;
  */
 final class NativeTokenizer implements AutoCloseable {
 
-  private final ReadWriteLock lock = new ReentrantReadWriteLock();
-  private final TokenizersLibrary library;
-  private final long handle;
-  private boolean closed;
+    private final ReadWriteLock lock = new ReentrantReadWriteLock();
+    private final TokenizersLibrary library;
+    private final long handle;
+    private boolean closed;
 
-  /**
-   * A tokenizer.
-   *
-   * @throws RuntimeException of the library, if the JSON is not a tokenizer
-   * @throws LinkageError if the library cannot be loaded
-   */
-  NativeTokenizer(String json) {
-    library = NativeLibrary.get();
-    handle = library.createTokenizerFromString(json);
-  }
-
-  long[] encode(String text, boolean addSpecialTokens) {
-    lock.readLock().lock();
-    try {
-      requireOpen();
-      long encoding = library.encode(handle, text, addSpecialTokens);
-      try {
-        return library.getTokenIds(encoding);
-      } finally {
-        library.deleteEncoding(encoding);
-      }
-    } finally {
-      lock.readLock().unlock();
+    /**
+     * A tokenizer.
+     *
+     * @throws RuntimeException of the library, if the JSON is not a tokenizer
+     * @throws LinkageError if the library cannot be loaded
+     */
+    NativeTokenizer(String json) {
+        library = NativeLibrary.get();
+        handle = library.createTokenizerFromString(json);
     }
-  }
 
-  String decode(long[] ids) {
-    lock.readLock().lock();
-    try {
-      requireOpen();
-      return library.decode(handle, ids, true);
-    } finally {
-      lock.readLock().unlock();
+    long[] encode(String text, boolean addSpecialTokens) {
+        lock.readLock().lock();
+        try {
+            requireOpen();
+            long encoding = library.encode(handle, text, addSpecialTokens);
+            try {
+                return library.getTokenIds(encoding);
+            } finally {
+                library.deleteEncoding(encoding);
+            }
+        } finally {
+            lock.readLock().unlock();
+        }
     }
-  }
 
-  /** Texts are never cut or filled up, whatever the file says. */
-  void keepLengths() {
-    library.disableTruncation(handle);
-    library.disablePadding(handle);
-  }
-
-  private void requireOpen() {
-    if (closed) {
-      throw new IllegalStateException("the huggingface tokenizer is closed");
+    String decode(long[] ids) {
+        lock.readLock().lock();
+        try {
+            requireOpen();
+            return library.decode(handle, ids, true);
+        } finally {
+            lock.readLock().unlock();
+        }
     }
-  }
 
-  @Override
-  public void close() {
-    lock.writeLock().lock();
-    try {
-      if (!closed) {
-        closed = true;
-        library.deleteTokenizer(handle);
-      }
-    } finally {
-      lock.writeLock().unlock();
+    /** Texts are never cut or filled up, whatever the file says. */
+    void keepLengths() {
+        library.disableTruncation(handle);
+        library.disablePadding(handle);
     }
-  }
+
+    private void requireOpen() {
+        if (closed) {
+            throw new IllegalStateException("the huggingface tokenizer is closed");
+        }
+    }
+
+    @Override
+    public void close() {
+        lock.writeLock().lock();
+        try {
+            if (!closed) {
+                closed = true;
+                library.deleteTokenizer(handle);
+            }
+        } finally {
+            lock.writeLock().unlock();
+        }
+    }
 }

@@ -9,20 +9,21 @@ import org.junit.jupiter.api.io.TempDir;
 /** A byte-level BPE file keeps the contract. */
 class ByteLevelTokenizerTest extends TokenizerContract {
 
-  @TempDir Path folder;
+    @TempDir
+    Path folder;
 
-  private Tokenizer open(String name, List<String> merges) {
-    Path file = TestFiles.byteLevel(folder.resolve(name), merges, List.of("<|endoftext|>"));
-    return new HuggingFaceTokenizer(new HuggingFaceConfig(file.toString(), ""));
-  }
+    private Tokenizer open(String name, List<String> merges) {
+        Path file = TestFiles.byteLevel(folder.resolve(name), merges, List.of("<|endoftext|>"));
+        return new HuggingFaceTokenizer(new HuggingFaceConfig(file.toString(), ""));
+    }
 
-  @Override
-  protected Tokenizer tokenizer() {
-    return open("tokenizer.json", List.of("a b", "ab c", "Ġ abc"));
-  }
+    @Override
+    protected Tokenizer tokenizer() {
+        return open("tokenizer.json", List.of("a b", "ab c", "Ġ abc"));
+    }
 
-  @Override
-  protected Tokenizer differentTokenizer() {
-    return open("other.json", List.of("a b", "b c", "Ġ ab"));
-  }
+    @Override
+    protected Tokenizer differentTokenizer() {
+        return open("other.json", List.of("a b", "b c", "Ġ ab"));
+    }
 }
