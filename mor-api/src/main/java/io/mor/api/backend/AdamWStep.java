@@ -12,6 +12,7 @@ import io.mor.api.plugin.Stability;
  * @param epsilon added to the root
  * @param weightDecay decoupled decay, 0 for undecayed groups
  * @param step t, from 1
+ * @since 0.1
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record AdamWStep(

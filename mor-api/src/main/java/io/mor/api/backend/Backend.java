@@ -29,6 +29,8 @@ import java.util.Optional;
  * may override for speed; a default is composed of tier 1.
  *
  * <p>Thread safety: a backend is used by one thread at a time; different backends are independent.
+ *
+ * @since 0.1
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public interface Backend extends AutoCloseable {
@@ -370,7 +372,25 @@ public interface Backend extends AutoCloseable {
      * {@code out [1, 1] = min(1, maxNorm / (sqrt(sumOfSquares) + 1e-6))}, or 1 for {@code maxNorm = 0}: the factor of norm clipping, without
      * the host.
      */
-    void clipFactor(Tensor out, Tensor sumOfSquares, double maxNorm);
+    default void clipFactor(Tensor out, Tensor sumOfSquares, double maxNorm) {
+        fill(out, maxNorm == 0 ? 1 : 0);
+        if (maxNorm == 0) {
+            return;
+        }
+        Tensor excess = allocate(1, 1);
+        Tensor exceeds = allocate(1, 1);
+        try {
+            unary(excess, Unary.SQRT, sumOfSquares);
+            affine(excess, excess, 1 / maxNorm, 1e-6 / maxNorm - 1, false);
+            compare(exceeds, excess, Comparison.GREATER, out);
+            multiply(excess, excess, exceeds, false); // 0 * NaN stays NaN: a norm that is none is seen
+            affine(excess, excess, 1, 1, false);
+            unary(out, Unary.RECIPROCAL, excess);
+        } finally {
+            release(excess);
+            release(exceeds);
+        }
+    }
 
     /** Frees everything that is still held. */
     @Override

@@ -33,6 +33,7 @@ import java.util.Objects;
  * @param length entries per list, {@code [lists]}
  * @param reserved pool rows set aside by the host, {@code [lists * capacity]}
  * @param written rows used of the reserved, {@code [lists]}
+ * @since 0.1
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record EntryTables(

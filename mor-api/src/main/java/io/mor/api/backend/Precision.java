@@ -2,7 +2,11 @@ package io.mor.api.backend;
 
 import io.mor.api.plugin.Stability;
 
-/** The number format of a backend's tensors. */
+/**
+ * The number format of a backend's tensors.
+ *
+ * @since 0.1
+ */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public enum Precision {
     /** IEEE 64 bit. */

@@ -12,6 +12,8 @@ import io.mor.api.tensor.Tensor;
  *
  * <p>The constructor may take its config record, {@link io.mor.api.model.ModelShape} and {@link BlockPlacement}. Thread safety: immutable; all
  * that a call changes is in its context and caches.
+ *
+ * @since 0.1
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public interface RecursionBlock extends Stateful {

@@ -8,6 +8,8 @@ import io.mor.api.plugin.Stability;
  * both; from the plan it also computes the bytes.
  *
  * <p>Thread safety: immutable.
+ *
+ * @since 0.1
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public interface KvCache {

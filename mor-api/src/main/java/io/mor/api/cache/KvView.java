@@ -5,7 +5,11 @@ import io.mor.api.tensor.AttentionShape;
 import io.mor.api.tensor.Tensor;
 import java.util.Optional;
 
-/** One layer's keys and values, as the visiting rows of a call see them. Valid during that call. */
+/**
+ * One layer's keys and values, as the visiting rows of a call see them. Valid during that call.
+ *
+ * @since 0.1
+ */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public interface KvView {
 

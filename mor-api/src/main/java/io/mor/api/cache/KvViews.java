@@ -2,7 +2,11 @@ package io.mor.api.cache;
 
 import io.mor.api.plugin.Stability;
 
-/** The caches of a block's layers for one visit. */
+/**
+ * The caches of a block's layers for one visit.
+ *
+ * @since 0.1
+ */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public interface KvViews {
 

@@ -10,6 +10,7 @@ import io.mor.api.plugin.Stability;
  * @param overlays whether, while reading another recursion's rows, those at the positions of this visit's own rows are replaced by what this
  *     visit (and earlier ones at this recursion) stored; needs {@code writes}
  * @param window 0: all earlier positions are seen; w &gt; 0: only the last w, the query's own among them; older rows may be dropped
+ * @since 0.1
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record KvVisit(boolean writes, int source, boolean overlays, int window) {

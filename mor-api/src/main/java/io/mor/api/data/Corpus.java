@@ -4,7 +4,11 @@ import io.mor.api.plugin.Stability;
 import java.io.IOException;
 import java.util.stream.Stream;
 
-/** A source of documents in a fixed order. Thread safety: each stream belongs to one thread. */
+/**
+ * A source of documents in a fixed order. Thread safety: each stream belongs to one thread.
+ *
+ * @since 0.1
+ */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public interface Corpus {
 

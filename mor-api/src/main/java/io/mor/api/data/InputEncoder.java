@@ -7,7 +7,11 @@ import io.mor.api.tensor.IntTensor;
 import io.mor.api.tensor.Stateful;
 import io.mor.api.tensor.Tensor;
 
-/** What turns inputs into rows: token ids through an embedding, or image patches, or audio frames. Thread safety: immutable. */
+/**
+ * What turns inputs into rows: token ids through an embedding, or image patches, or audio frames. Thread safety: immutable.
+ *
+ * @since 0.1
+ */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public interface InputEncoder extends Stateful {
 

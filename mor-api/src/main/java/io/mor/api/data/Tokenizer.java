@@ -3,7 +3,11 @@ package io.mor.api.data;
 import io.mor.api.plugin.Stability;
 import java.util.OptionalInt;
 
-/** Text to token ids and back. Thread safety: safe for concurrent use. */
+/**
+ * Text to token ids and back. Thread safety: safe for concurrent use.
+ *
+ * @since 0.1
+ */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public interface Tokenizer extends AutoCloseable {
 

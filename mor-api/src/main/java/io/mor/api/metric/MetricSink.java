@@ -8,6 +8,8 @@ import java.util.Map;
 /**
  * Where a run's figures go. Never called inside a training step. A sink that fails must not stop training: throw, and the run says so once
  * and goes on without it. Thread safety: one thread.
+ *
+ * @since 0.1
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public interface MetricSink extends AutoCloseable {

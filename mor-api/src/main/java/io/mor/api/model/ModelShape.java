@@ -16,6 +16,7 @@ import io.mor.api.tensor.AttentionShape;
  * @param normEpsilon of RMSNorm
  * @param ropeTheta base of the rotary embedding
  * @param dropout probability, after attention and after the feed-forward layers, in training
+ * @since 0.1
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record ModelShape(

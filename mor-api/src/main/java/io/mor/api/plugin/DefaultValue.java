@@ -6,7 +6,11 @@ import java.lang.annotation.Retention;
 import java.lang.annotation.RetentionPolicy;
 import java.lang.annotation.Target;
 
-/** The value of a config key that is not given, written as in YAML (for example {@code 0.1}, {@code sigmoid}, {@code [1, 2]}). A key without it and without a nested record is required. */
+/**
+ * The value of a config key that is not given, written as in YAML (for example {@code 0.1}, {@code sigmoid}, {@code [1, 2]}). A key without it and without a nested record is required.
+ *
+ * @since 0.1
+ */
 @Documented
 @Target({ElementType.RECORD_COMPONENT, ElementType.TYPE})
 @Retention(RetentionPolicy.RUNTIME)

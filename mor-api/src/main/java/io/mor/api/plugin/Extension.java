@@ -14,6 +14,7 @@ import java.util.regex.Pattern;
  * @param config the config record, annotated with {@link Help}, {@link Range} and {@link DefaultValue}; {@link NoConfig} if there is
  *     nothing to configure
  * @param help one line for listings
+ * @since 0.1
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record Extension(

@@ -8,7 +8,11 @@ import io.mor.api.metric.MetricSink;
 import io.mor.api.routing.Router;
 import io.mor.api.routing.Selector;
 
-/** The extension points, each with the interface that its implementations implement. */
+/**
+ * The extension points, each with the interface that its implementations implement.
+ *
+ * @since 0.1
+ */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public enum ExtensionKind {
     /** Decides which rows go through a recursion; config key {@code router}. */

@@ -6,7 +6,11 @@ import java.lang.annotation.Retention;
 import java.lang.annotation.RetentionPolicy;
 import java.lang.annotation.Target;
 
-/** One line that says what a config key does; shown by listings and in the JSON Schema. */
+/**
+ * One line that says what a config key does; shown by listings and in the JSON Schema.
+ *
+ * @since 0.1
+ */
 @Documented
 @Target({ElementType.RECORD_COMPONENT, ElementType.TYPE})
 @Retention(RetentionPolicy.RUNTIME)

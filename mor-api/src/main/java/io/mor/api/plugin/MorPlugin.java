@@ -8,6 +8,8 @@ import java.util.List;
  * {@code META-INF/services} for class-path hosts).
  *
  * <p>Thread safety: implementations are immutable.
+ *
+ * @since 0.1
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public interface MorPlugin {

@@ -6,7 +6,11 @@ import java.lang.annotation.Retention;
 import java.lang.annotation.RetentionPolicy;
 import java.lang.annotation.Target;
 
-/** The values a numeric config key may have; for a list, each of its elements. Both ends belong to the range unless exclusive. */
+/**
+ * The values a numeric config key may have; for a list, each of its elements. Both ends belong to the range unless exclusive.
+ *
+ * @since 0.1
+ */
 @Documented
 @Target(ElementType.RECORD_COMPONENT)
 @Retention(RetentionPolicy.RUNTIME)

@@ -6,7 +6,11 @@ import java.lang.annotation.Retention;
 import java.lang.annotation.RetentionPolicy;
 import java.lang.annotation.Target;
 
-/** How far a public type may be relied upon across versions. Every public type of the API carries it. */
+/**
+ * How far a public type may be relied upon across versions. Every public type of the API carries it.
+ *
+ * @since 0.1
+ */
 @Documented
 @Target(ElementType.TYPE)
 @Retention(RetentionPolicy.RUNTIME)

@@ -13,6 +13,8 @@ import java.util.Optional;
  * further part.
  *
  * <p>The constructor may take its config record and {@link io.mor.api.model.ModelShape}. Thread safety: immutable.
+ *
+ * @since 0.1
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public interface Router extends Stateful {

@@ -4,7 +4,11 @@ import io.mor.api.plugin.Stability;
 import io.mor.api.tensor.CallContext;
 import java.util.OptionalInt;
 
-/** A router's call context: what it needs besides. */
+/**
+ * A router's call context: what it needs besides.
+ *
+ * @since 0.1
+ */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public interface RouterContext extends CallContext {
 

@@ -12,6 +12,7 @@ import java.util.Optional;
  * @param selected the rows of the batch that go through the block, ascending; empty if all do
  * @param state what the router remembers, for all rows of the batch
  * @param gate the factor of each row's update {@code [rows of the batch, 1]}; empty for 1
+ * @since 0.1
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record Routing(Optional<Ops.Rows> selected, RoutingState state, Optional<Tensor> gate) {

@@ -12,6 +12,7 @@ import java.util.NoSuchElementException;
  * them along: it gathers them when rows are selected and, in generation, keeps them between calls. A router has no other memory.
  *
  * @param columns the tensors by name; every recursion has the same names and widths
+ * @since 0.1
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record RoutingState(Map<String, Tensor> columns) {

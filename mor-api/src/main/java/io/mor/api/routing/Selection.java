@@ -10,6 +10,7 @@ import java.util.Optional;
  *
  * @param mask 1 or 0 for every candidate, {@code [rows, 1]}, without gradient
  * @param exact how many are selected, where the host knows (top-k)
+ * @since 0.1
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record Selection(Tensor mask, Optional<Integer> exact) {

@@ -14,6 +14,7 @@ import java.util.Optional;
  * @param predictions logits of an auxiliary predictor of the selection, {@code [rows, 1]}
  * @param capacity the fraction of the sequence that this recursion should take, in (0, 1]
  * @param previousCapacity the fraction that the recursion before took; 1 at recursion 1
+ * @since 0.1
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record SelectionRequest(

@@ -13,6 +13,8 @@ import java.util.OptionalInt;
  * token-by-token decoding agree. Parameters are not allowed, buffers are.
  *
  * <p>Thread safety: immutable.
+ *
+ * @since 0.1
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public interface Selector extends Stateful {

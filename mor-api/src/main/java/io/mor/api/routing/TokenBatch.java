@@ -22,6 +22,7 @@ import java.util.stream.IntStream;
  * @param segments the recursions of the batch, ascending. With more than one the extents are exact. Empty after a
  *     selection from several, when the host does not know them; the rows stay sorted
  * @param sequenceLengths tokens of the sequence that each group belongs to, in the whole call: what a capacity is a fraction of
+ * @since 0.1
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record TokenBatch(

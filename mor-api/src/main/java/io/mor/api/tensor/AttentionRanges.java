@@ -12,6 +12,7 @@ import java.util.Optional;
  * @param end entry after the last, {@code [query rows]}
  * @param entryRows the row of the keys and values for every entry (the pages of generation); empty if entry and row are the same
  * @param longest an upper bound of {@code end - start}
+ * @since 0.1
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record AttentionRanges(IntTensor start, IntTensor end, Optional<IntTensor> entryRows, int longest) {

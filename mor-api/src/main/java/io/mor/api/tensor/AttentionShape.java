@@ -8,6 +8,7 @@ import io.mor.api.plugin.Stability;
  * @param heads query heads
  * @param kvHeads key and value heads; divides {@code heads}
  * @param headDim width of a head, even
+ * @since 0.1
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record AttentionShape(int heads, int kvHeads, int headDim) {

@@ -4,6 +4,8 @@ import io.mor.api.plugin.Stability;
 
 /**
  * What an extension is given for the length of one call of the model. It is valid during that call, on the calling thread only.
+ *
+ * @since 0.1
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public interface CallContext {

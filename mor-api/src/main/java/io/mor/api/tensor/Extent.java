@@ -12,6 +12,7 @@ import java.util.Optional;
  *
  * @param bound the largest number of rows, at least 0
  * @param count element 0 is the exact number of rows, between 0 and the bound; empty if the bound is exact
+ * @since 0.1
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record Extent(int bound, Optional<IntTensor> count) {

@@ -2,7 +2,11 @@ package io.mor.api.tensor;
 
 import io.mor.api.plugin.Stability;
 
-/** How a parameter or buffer starts. */
+/**
+ * How a parameter or buffer starts.
+ *
+ * @since 0.1
+ */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public sealed interface Initializer {
 

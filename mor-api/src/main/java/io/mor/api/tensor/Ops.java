@@ -13,6 +13,8 @@ import java.util.Optional;
  * that extent. A shape that does not fit is an {@link IllegalArgumentException} that names the operation and both shapes.
  *
  * <p>Thread safety: as {@link CallContext}, one thread, one call.
+ *
+ * @since 0.1
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public interface Ops {

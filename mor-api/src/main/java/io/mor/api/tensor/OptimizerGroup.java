@@ -9,6 +9,7 @@ import io.mor.api.plugin.Stability;
  * @param weightDecay whether the configured weight decay applies
  * @param learningRateFactor times the scheduled learning rate
  * @param separateClipping whether its gradients are clipped by their own norm instead of the model's
+ * @since 0.1
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record OptimizerGroup(String name, boolean weightDecay, double learningRateFactor, boolean separateClipping) {

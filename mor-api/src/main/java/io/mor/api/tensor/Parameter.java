@@ -11,6 +11,7 @@ import java.util.Objects;
  * @param columns inputs
  * @param initializer how it starts
  * @param group how it is optimised
+ * @since 0.1
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record Parameter(String name, int rows, int columns, Initializer initializer, OptimizerGroup group) {

@@ -2,7 +2,11 @@ package io.mor.api.tensor;
 
 import io.mor.api.plugin.Stability;
 
-/** What a call is for. */
+/**
+ * What a call is for.
+ *
+ * @since 0.1
+ */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public enum Phase {
     /** Gradients are wanted, losses count, buffers may change, selection sees the whole sequence. */

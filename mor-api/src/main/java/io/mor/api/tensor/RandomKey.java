@@ -9,6 +9,7 @@ import io.mor.api.plugin.Stability;
  * @param seed the run's seed
  * @param stream what the numbers are for; streams are independent
  * @param step the step or micro-batch they are drawn in
+ * @since 0.1
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record RandomKey(long seed, long stream, long step) {

@@ -11,6 +11,7 @@ import java.util.Objects;
  * @param rows rows
  * @param columns columns
  * @param initial the value of every element at the start
+ * @since 0.1
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public record StateBuffer(String name, int rows, int columns, double initial) {

@@ -3,7 +3,11 @@ package io.mor.api.tensor;
 import io.mor.api.plugin.Stability;
 import java.util.List;
 
-/** What an extension keeps. Everything declared here is part of every checkpoint. The lists are the same on every call. */
+/**
+ * What an extension keeps. Everything declared here is part of every checkpoint. The lists are the same on every call.
+ *
+ * @since 0.1
+ */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public interface Stateful {
 

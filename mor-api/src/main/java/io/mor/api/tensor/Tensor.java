@@ -9,6 +9,8 @@ import io.mor.api.plugin.Stability;
  * <p>A tensor is a handle: it is created by a {@link io.mor.api.backend.Backend}, belongs to the region of memory it was allocated in and
  * must not be used after that region is closed. Identity is object identity. Values are read by kernels; only code that owns the step may
  * copy them to the host.
+ *
+ * @since 0.1
  */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public interface Tensor {

@@ -2,7 +2,11 @@ package io.mor.api.tensor;
 
 import io.mor.api.plugin.Stability;
 
-/** Element-wise functions of one argument, each with its derivative known to every backend. */
+/**
+ * Element-wise functions of one argument, each with its derivative known to every backend.
+ *
+ * @since 0.1
+ */
 @Stability(status = Stability.Status.EXPERIMENTAL, since = "0.1")
 public enum Unary {
     /** {@code 1 / (1 + exp(-x))}. */
