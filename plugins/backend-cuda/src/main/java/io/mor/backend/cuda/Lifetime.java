@@ -4,22 +4,22 @@ package io.mor.backend.cuda;
 final class Lifetime {
 
     final DeviceMemory.Block block;
-    private final CudaBackend backend;
+    private final CudaContext owner;
     private final String name;
     private boolean released;
 
     /**
      * @param name what was allocated, for messages: {@code tensor [3, 5]}
      */
-    Lifetime(CudaBackend backend, DeviceMemory.Block block, String name) {
-        this.backend = backend;
+    Lifetime(CudaContext owner, DeviceMemory.Block block, String name) {
+        this.owner = owner;
         this.block = block;
         this.name = name;
     }
 
     /** Fails if the memory belongs to another backend or was given back. */
-    void check(CudaBackend user) {
-        if (backend != user) {
+    void check(CudaContext user) {
+        if (owner != user) {
             throw new IllegalArgumentException(
                     name + " belongs to another instance of the cuda backend; copy its values over");
         }

@@ -1,0 +1,182 @@
+package io.mor.backend.cuda;
+
+import io.mor.api.tensor.AttentionRanges;
+import io.mor.api.tensor.AttentionShape;
+import io.mor.api.tensor.Extent;
+import io.mor.api.tensor.IntTensor;
+import io.mor.api.tensor.Tensor;
+import java.util.HashMap;
+import java.util.Map;
+
+/** Attention over ranges of entries, rotary embeddings. */
+final class AttentionKernels extends KernelFamily {
+
+    private static final int ATTENTION_TILE = 128; // entries that a block of the attention kernels takes at a time
+    private final Map<Rotation, Long> rotationTables = new HashMap<>();
+
+    /** A rotary embedding's constants. */
+    private record Rotation(int headDim, double theta) {}
+
+    AttentionKernels(CudaContext context) {
+        super(context);
+    }
+
+    void rope(Tensor out, Tensor x, IntTensor position, int headDim, double theta, boolean inverse) {
+        shape(
+                        kernel("rope")
+                                .pointer(address(out))
+                                .pointer(address(x))
+                                .pointer(address(position))
+                                .pointer(rotationTables.computeIfAbsent(
+                                        new Rotation(headDim, theta), this::frequencies)),
+                        x)
+                .integer(headDim)
+                .flag(inverse)
+                .overElements(elements(x) / 2);
+    }
+
+    private long frequencies(Rotation rotation) {
+        double[] frequencies = new double[rotation.headDim / 2];
+        for (int i = 0; i < frequencies.length; i++) {
+            frequencies[i] = StrictMath.pow(rotation.theta, -2.0 * i / rotation.headDim);
+        }
+        long table = context.memory
+                .allocate(8L * frequencies.length, "rotary frequencies")
+                .address();
+        context.transfers.writeWide(table, frequencies);
+        return table;
+    }
+
+    void attention(
+            Tensor out,
+            Tensor logSumExp,
+            Tensor queries,
+            Tensor keys,
+            Tensor values,
+            AttentionRanges ranges,
+            AttentionShape shape) {
+        if (queries.rows() == 0) {
+            return;
+        }
+        kernel("attention")
+                .pointer(address(out))
+                .pointer(address(logSumExp))
+                .pointer(address(queries))
+                .pointer(address(keys))
+                .pointer(address(values))
+                .pointer(address(ranges.start()))
+                .pointer(address(ranges.end()))
+                .pointer(address(ranges.entryRows()))
+                .integer(queries.rows())
+                .pointer(count(queries.extent()))
+                .integer(shape.heads())
+                .integer(shape.kvHeads())
+                .integer(shape.headDim())
+                .real(1 / Math.sqrt(shape.headDim()))
+                .launch(queries.rows(), shape.heads(), 1, ATTENTION_TILE, 1, 4 * shape.headDim() * (1 + groups(shape)));
+    }
+
+    /** Groups of threads that share a tile's entries, as the kernels count them. */
+    private static int groups(AttentionShape shape) {
+        return Math.max(1, ATTENTION_TILE / shape.headDim());
+    }
+
+    void attentionBackward(
+            Tensor dqueries,
+            Tensor dkeys,
+            Tensor dvalues,
+            Tensor queries,
+            Tensor keys,
+            Tensor values,
+            Tensor out,
+            Tensor logSumExp,
+            Tensor dout,
+            AttentionRanges ranges,
+            AttentionShape shape) {
+        if (queries.rows() == 0) {
+            return;
+        }
+        int tiles = (queries.rows() + ATTENTION_TILE - 1) / ATTENTION_TILE;
+        long boundsBytes = 8L * tiles;
+        long bounds = scratch(boundsBytes + 4L * queries.rows() * shape.heads());
+        long outDotGradient = bounds + boundsBytes; // [rows, heads]
+        double scale = 1 / Math.sqrt(shape.headDim());
+        kernel("attentionQueryGradient")
+                .pointer(address(dqueries))
+                .pointer(outDotGradient)
+                .pointer(address(queries))
+                .pointer(address(keys))
+                .pointer(address(values))
+                .pointer(address(out))
+                .pointer(address(logSumExp))
+                .pointer(address(dout))
+                .pointer(address(ranges.start()))
+                .pointer(address(ranges.end()))
+                .integer(queries.rows())
+                .pointer(count(queries.extent()))
+                .integer(shape.heads())
+                .integer(shape.kvHeads())
+                .integer(shape.headDim())
+                .real(scale)
+                .launch(queries.rows(), shape.heads(), 1, ATTENTION_TILE, 1, 4 * shape.headDim() * (2 + groups(shape)));
+        if (keys.rows() == 0) {
+            return;
+        }
+        kernel("rangeBounds")
+                .pointer(bounds)
+                .pointer(address(ranges.start()))
+                .pointer(address(ranges.end()))
+                .integer(queries.rows())
+                .pointer(count(queries.extent()))
+                .launch(tiles, 1, 1, ATTENTION_TILE, 1, 0);
+        kernel("attentionKeyGradient")
+                .pointer(address(dkeys))
+                .pointer(address(dvalues))
+                .pointer(address(queries))
+                .pointer(address(keys))
+                .pointer(address(values))
+                .pointer(address(logSumExp))
+                .pointer(outDotGradient)
+                .pointer(address(dout))
+                .pointer(address(ranges.start()))
+                .pointer(address(ranges.end()))
+                .pointer(bounds)
+                .integer(queries.rows())
+                .pointer(count(queries.extent()))
+                .integer(keys.rows())
+                .pointer(count(keys.extent()))
+                .integer(shape.heads())
+                .integer(shape.kvHeads())
+                .integer(shape.headDim())
+                .real(scale)
+                .launch(
+                        keys.rows(),
+                        shape.kvHeads(),
+                        1,
+                        ATTENTION_TILE,
+                        1,
+                        4 * shape.headDim() * (2 + 2 * groups(shape)));
+    }
+
+    void causalRanges(
+            IntTensor start,
+            IntTensor end,
+            IntTensor querySequence,
+            IntTensor queryPosition,
+            Extent queries,
+            IntTensor keyOffsets,
+            IntTensor keyPosition,
+            int window) {
+        kernel("causalRanges")
+                .pointer(address(start))
+                .pointer(address(end))
+                .pointer(address(querySequence))
+                .pointer(address(queryPosition))
+                .integer(queries.bound())
+                .pointer(count(queries))
+                .pointer(address(keyOffsets))
+                .pointer(address(keyPosition))
+                .integer(window)
+                .overElements(queries.bound());
+    }
+}

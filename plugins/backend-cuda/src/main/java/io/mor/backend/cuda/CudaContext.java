@@ -1,0 +1,91 @@
+package io.mor.backend.cuda;
+
+import io.mor.api.tensor.Extent;
+import io.mor.api.tensor.IntTensor;
+import io.mor.api.tensor.Tensor;
+import java.util.Optional;
+
+/** What the kernel families of one backend share: the device, its memory, its kernels, and scratch between two launches. */
+final class CudaContext implements AutoCloseable {
+
+    final Device device;
+    final DeviceMemory memory;
+    final Transfers transfers;
+    private final Kernels kernels;
+    private DeviceMemory.Block scratch;
+    private boolean closed;
+
+    /** Takes the device; it is closed with this, also when this constructor fails. */
+    CudaContext(Device device, KernelCompiler compiler) {
+        this.device = device;
+        Transfers opened = null;
+        try {
+            this.kernels = new Kernels(device, compiler);
+            this.memory = new DeviceMemory(device);
+            opened = new Transfers(device);
+            this.transfers = opened;
+            this.scratch = memory.allocate(1 << 20, "scratch of the kernels");
+        } catch (RuntimeException | Error e) {
+            if (opened != null) {
+                opened.close();
+            }
+            device.close(); // the context's end frees what was allocated in it
+            throw e;
+        }
+    }
+
+    boolean isClosed() {
+        return closed;
+    }
+
+    CudaTensor of(Tensor tensor) {
+        if (!(tensor instanceof CudaTensor t)) {
+            throw new IllegalArgumentException(
+                    tensor.getClass().getName() + " is a tensor of another backend; copy its values over");
+        }
+        t.lifetime.check(this);
+        return t;
+    }
+
+    CudaInts of(IntTensor tensor) {
+        if (!(tensor instanceof CudaInts t)) {
+            throw new IllegalArgumentException(
+                    tensor.getClass().getName() + " is a vector of another backend; copy its values over");
+        }
+        t.lifetime.check(this);
+        return t;
+    }
+
+    /** The address of an extent's count, 0 if its bound is exact. */
+    long count(Extent extent) {
+        Optional<IntTensor> count = extent.count();
+        return count.isEmpty() ? 0 : of(count.get()).address;
+    }
+
+    Kernels kernel(String name) {
+        device.makeCurrent();
+        return kernels.kernel(name);
+    }
+
+    /** Memory for one kernel and those that follow it at once; the next call may hand out the same. */
+    long scratch(long bytes) {
+        if (scratch.bytes() < bytes) {
+            DeviceMemory.Block larger = memory.allocate(bytes, "scratch of the kernels");
+            memory.release(scratch);
+            scratch = larger;
+        }
+        return scratch.address();
+    }
+
+    /** Waits for what runs and frees everything. */
+    @Override
+    public void close() {
+        device.makeCurrent();
+        device.synchronize();
+        closed = true;
+        memory.close();
+        transfers.close();
+        kernels.close();
+        device.close();
+    }
+}

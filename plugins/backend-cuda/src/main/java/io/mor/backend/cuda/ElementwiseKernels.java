@@ -1,0 +1,154 @@
+package io.mor.backend.cuda;
+
+import io.mor.api.tensor.Comparison;
+import io.mor.api.tensor.IntTensor;
+import io.mor.api.tensor.RandomKey;
+import io.mor.api.tensor.Tensor;
+import io.mor.api.tensor.Unary;
+
+/** Element-wise kernels. */
+final class ElementwiseKernels extends KernelFamily {
+
+    ElementwiseKernels(CudaContext context) {
+        super(context);
+    }
+
+    void fill(Tensor out, double value) {
+        kernel("fillFloats")
+                .pointer(address(out))
+                .wide(elements(out))
+                .real(value)
+                .overElements(elements(out));
+    }
+
+    void fill(IntTensor out, int value) {
+        kernel("fillInts")
+                .pointer(address(out))
+                .wide(out.length())
+                .integer(value)
+                .overElements(out.length());
+    }
+
+    void copy(Tensor out, Tensor x) {
+        shape(kernel("copyRows").pointer(address(out)).pointer(address(x)), out).overElements(elements(out));
+    }
+
+    void affine(Tensor out, Tensor x, double scale, double shift, boolean accumulate) {
+        shape(kernel("affine").pointer(address(out)).pointer(address(x)), out)
+                .real(scale)
+                .real(shift)
+                .flag(accumulate)
+                .overElements(elements(out));
+    }
+
+    void add(Tensor out, Tensor a, Tensor b, double scaleB) {
+        shape(kernel("add").pointer(address(out)).pointer(address(a)).pointer(address(b)), out)
+                .real(scaleB)
+                .overElements(elements(out));
+    }
+
+    void multiply(Tensor out, Tensor a, Tensor b, boolean accumulate) {
+        shape(kernel("multiply").pointer(address(out)).pointer(address(a)).pointer(address(b)), out)
+                .flag(accumulate)
+                .overElements(elements(out));
+    }
+
+    void unary(Tensor out, Unary function, Tensor x) {
+        shape(kernel("unary").pointer(address(out)).pointer(address(x)), out)
+                .integer(number(function))
+                .overElements(elements(out));
+    }
+
+    void unaryBackward(Tensor dx, Unary function, Tensor x, Tensor y, Tensor dy, boolean accumulate) {
+        shape(
+                        kernel("unaryBackward")
+                                .pointer(address(dx))
+                                .pointer(address(x))
+                                .pointer(address(y))
+                                .pointer(address(dy)),
+                        dx)
+                .integer(number(function))
+                .flag(accumulate)
+                .overElements(elements(dx));
+    }
+
+    /** The number under which a function is known to the kernels. */
+    private static int number(Unary function) {
+        return switch (function) {
+            case SIGMOID -> 0;
+            case TANH -> 1;
+            case SILU -> 2;
+            case GELU -> 3;
+            case EXP -> 4;
+            case LOG -> 5;
+            case SQUARE -> 6;
+            case SQRT -> 7;
+            case RECIPROCAL -> 8;
+            case SOFTPLUS -> 9;
+        };
+    }
+
+    void compare(Tensor out, Tensor x, Comparison comparison, Tensor row) {
+        shape(kernel("compareRow").pointer(address(out)).pointer(address(x)).pointer(address(row)), out)
+                .integer(number(comparison))
+                .overElements(elements(out));
+    }
+
+    void compareElements(Tensor out, Tensor a, Comparison comparison, Tensor b) {
+        shape(
+                        kernel("compareElements")
+                                .pointer(address(out))
+                                .pointer(address(a))
+                                .pointer(address(b)),
+                        out)
+                .integer(number(comparison))
+                .overElements(elements(out));
+    }
+
+    private static int number(Comparison comparison) {
+        return switch (comparison) {
+            case GREATER -> 0;
+            case AT_LEAST -> 1;
+            case EQUAL -> 2;
+            case LESS -> 3;
+        };
+    }
+
+    void uniformRows(Tensor out, RandomKey key, IntTensor high, IntTensor low) {
+        kernel("uniformRows")
+                .pointer(address(out))
+                .pointer(address(high))
+                .pointer(address(low))
+                .integer(out.rows())
+                .pointer(count(out.extent()))
+                .wide(key.seed())
+                .wide(key.stream())
+                .wide(key.step())
+                .overElements(out.rows());
+    }
+
+    void uniform(Tensor out, RandomKey key) {
+        shape(kernel("uniform").pointer(address(out)), out)
+                .wide(key.seed())
+                .wide(key.stream())
+                .wide(key.step())
+                .overElements(elements(out));
+    }
+
+    void swiGlu(Tensor out, Tensor gate, Tensor up) {
+        shape(kernel("swiGlu").pointer(address(out)).pointer(address(gate)).pointer(address(up)), out)
+                .overElements(elements(out));
+    }
+
+    void swiGluBackward(Tensor dgate, Tensor dup, Tensor gate, Tensor up, Tensor dy) {
+        shape(
+                        kernel("swiGluBackward")
+                                .pointer(address(dgate))
+                                .pointer(address(dup))
+                                .pointer(address(gate))
+                                .pointer(address(up))
+                                .pointer(address(dy)),
+                        dgate)
+                .overElements(elements(dgate));
+    }
+}
