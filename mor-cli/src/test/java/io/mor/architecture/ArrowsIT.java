@@ -16,7 +16,7 @@ import java.util.TreeSet;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 
-/** The arrows of the design, over the packaged classes: cli to runtime to api, and plugins to api. */
+/** The arrows of the design, over the packaged classes: cli to study to runtime to api, and plugins to api. */
 class ArrowsIT {
 
     /** Fewer means that a jar was not read, and rules would hold of nothing. */
@@ -35,6 +35,7 @@ class ArrowsIT {
         for (String root : new String[] {
             "io.mor.api",
             "io.mor.runtime",
+            "io.mor.study",
             "io.mor.cli",
             "io.mor.router",
             "io.mor.kvcache",
@@ -91,7 +92,36 @@ class ArrowsIT {
                 .resideInAPackage("io.mor.runtime..")
                 .should()
                 .dependOnClassesThat()
+                .resideInAnyPackage("io.mor.study..", "io.mor.cli..")
+                .check(CLASSES);
+    }
+
+    @Test
+    void studiesSeeTheRuntimeButNoPluginAndNoCommandLine() {
+        noClasses()
+                .that()
+                .resideInAPackage("io.mor.study..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAnyPackage(PLUGINS)
+                .check(CLASSES);
+        noClasses()
+                .that()
+                .resideInAPackage("io.mor.study..")
+                .should()
+                .dependOnClassesThat()
                 .resideInAPackage("io.mor.cli..")
+                .check(CLASSES);
+    }
+
+    @Test
+    void theDatabaseStaysInStudies() {
+        noClasses()
+                .that()
+                .resideOutsideOfPackage("io.mor.study..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAnyPackage("org.duckdb..", "java.sql..")
                 .check(CLASSES);
     }
 
@@ -107,10 +137,10 @@ class ArrowsIT {
     }
 
     @Test
-    void jacksonStaysInTheRuntimeAndTheCommandLine() {
+    void jacksonStaysInTheRuntimeInStudiesAndInTheCommandLine() {
         noClasses()
                 .that()
-                .resideOutsideOfPackages("io.mor.runtime..", "io.mor.cli..")
+                .resideOutsideOfPackages("io.mor.runtime..", "io.mor.study..", "io.mor.cli..")
                 .should()
                 .dependOnClassesThat()
                 .resideInAPackage("tools.jackson..")
