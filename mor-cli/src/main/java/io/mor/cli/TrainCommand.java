@@ -5,6 +5,7 @@ import io.mor.runtime.config.ExperimentConfig;
 import io.mor.runtime.experiment.Mor;
 import io.mor.runtime.experiment.RunFolder;
 import io.mor.runtime.experiment.TrainingRun;
+import io.mor.runtime.train.TrainingMemory;
 import io.mor.runtime.train.TrainingOutcome;
 import java.nio.file.Path;
 import java.util.Locale;
@@ -23,7 +24,8 @@ import picocli.CommandLine.Spec;
         name = "train",
         description = {
             "Train a model, or go on with a run that was stopped.",
-            "Ctrl-C finishes the step under way, saves, and says how to resume. A resumed run gives the same bytes as one that was not stopped."
+            "Ctrl-C finishes the step under way, saves, and says how to resume. A resumed run gives the same bytes as"
+                    + " one that was not stopped."
         })
 final class TrainCommand implements Callable<Integer> {
 
@@ -92,6 +94,7 @@ final class TrainCommand implements Callable<Integer> {
                 run.trainingTokens(),
                 run.step(),
                 steps));
+        console.say(memory(run.memory()));
         TrainingOutcome outcome = run.run(stop::requested);
         progress.endLine();
         Path folder = run.folder().path();
@@ -109,5 +112,22 @@ final class TrainCommand implements Callable<Integer> {
         table.row("run", folder.toString());
         table.print(console.out(), "");
         return ExitCode.SUCCESS;
+    }
+
+    /** What training will hold, before it starts. */
+    private static String memory(TrainingMemory memory) {
+        return String.format(
+                Locale.ROOT,
+                "memory: %s = weights %s + gradients %s + optimizer %s + activations %s (%s without reuse)",
+                megabytes(memory.total()),
+                megabytes(memory.weights()),
+                megabytes(memory.gradients()),
+                megabytes(memory.optimizer()),
+                megabytes(memory.activations()),
+                megabytes(memory.activationsWithoutReuse()));
+    }
+
+    private static String megabytes(long bytes) {
+        return String.format(Locale.ROOT, "%,.1f MB", bytes / 1e6);
     }
 }

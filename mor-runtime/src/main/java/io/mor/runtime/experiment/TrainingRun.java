@@ -23,6 +23,7 @@ import io.mor.runtime.train.LearningRateSchedule;
 import io.mor.runtime.train.StepReport;
 import io.mor.runtime.train.Trainer;
 import io.mor.runtime.train.TrainingListener;
+import io.mor.runtime.train.TrainingMemory;
 import io.mor.runtime.train.TrainingOutcome;
 import io.mor.runtime.train.TrainingPlan;
 import java.nio.file.Path;
@@ -262,6 +263,11 @@ public final class TrainingRun implements AutoCloseable {
     /** The last evaluation of this process. */
     public Optional<EvaluationReport> lastEvaluation() {
         return lastEvaluation;
+    }
+
+    /** What the step to come will hold in the backend's memory; known without running it. */
+    public TrainingMemory memory() {
+        return trainer.memory();
     }
 
     /** Bytes of activations that training holds. */

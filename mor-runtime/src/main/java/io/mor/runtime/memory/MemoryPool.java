@@ -6,6 +6,7 @@ import io.mor.api.tensor.Tensor;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -35,41 +36,12 @@ public final class MemoryPool implements AutoCloseable {
 
     /** A new region; its memory comes back when it is closed. */
     public Region region() {
-        return new Region(this);
+        return new Region(new Source());
     }
 
     /** Bytes that the pool has taken from the backend, in use or not. */
     public long heldBytes() {
         return heldBytes;
-    }
-
-    Tensor take(int rows, int columns) {
-        Deque<Tensor> candidates = free.get(new Shape(rows, columns));
-        if (candidates != null && !candidates.isEmpty()) {
-            return candidates.pop();
-        }
-        Tensor fresh = backend.allocate(rows, columns);
-        heldBytes += bytes(fresh);
-        return fresh;
-    }
-
-    IntTensor takeInts(int length) {
-        Deque<IntTensor> candidates = freeInts.get(length);
-        if (candidates != null && !candidates.isEmpty()) {
-            return candidates.pop();
-        }
-        IntTensor fresh = backend.allocateInts(length);
-        heldBytes += 4L * length;
-        return fresh;
-    }
-
-    void give(Tensor tensor) {
-        free.computeIfAbsent(new Shape(tensor.rows(), tensor.columns()), shape -> new ArrayDeque<>())
-                .push(tensor);
-    }
-
-    void give(IntTensor tensor) {
-        freeInts.computeIfAbsent(tensor.length(), length -> new ArrayDeque<>()).push(tensor);
     }
 
     /** Gives the memory that is not in use back to the backend; for calls whose shapes change from one to the next. */
@@ -92,6 +64,49 @@ public final class MemoryPool implements AutoCloseable {
 
     private long bytes(Tensor tensor) {
         return (long) tensor.rows() * tensor.columns() * backend.precision().bytes();
+    }
+
+    private final class Source implements MemorySource {
+
+        @Override
+        public Backend backend() {
+            return backend;
+        }
+
+        @Override
+        public Tensor take(int rows, int columns) {
+            Deque<Tensor> candidates = free.get(new Shape(rows, columns));
+            if (candidates != null && !candidates.isEmpty()) {
+                return candidates.pop();
+            }
+            Tensor fresh = backend.allocate(rows, columns);
+            heldBytes += bytes(fresh);
+            return fresh;
+        }
+
+        @Override
+        public IntTensor takeInts(int length) {
+            Deque<IntTensor> candidates = freeInts.get(length);
+            if (candidates != null && !candidates.isEmpty()) {
+                return candidates.pop();
+            }
+            IntTensor fresh = backend.allocateInts(length);
+            heldBytes += 4L * length;
+            return fresh;
+        }
+
+        @Override
+        public void giveBack(List<Tensor> tensors, List<IntTensor> ints) {
+            // In reverse, so that the next region of the same shapes gets the same memory in the same order.
+            for (Tensor tensor : tensors.reversed()) {
+                free.computeIfAbsent(new Shape(tensor.rows(), tensor.columns()), shape -> new ArrayDeque<>())
+                        .push(tensor);
+            }
+            for (IntTensor integers : ints.reversed()) {
+                freeInts.computeIfAbsent(integers.length(), shape -> new ArrayDeque<>())
+                        .push(integers);
+            }
+        }
     }
 
     @Override

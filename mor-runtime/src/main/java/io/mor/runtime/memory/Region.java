@@ -10,18 +10,18 @@ import java.util.List;
 /** Memory with one lifetime: a micro-step's activations, a call's tensors. Closing it ends the life of all of them. One thread. */
 public final class Region implements AutoCloseable {
 
-    private final MemoryPool pool;
+    private final MemorySource source;
     private final List<Tensor> tensors = new ArrayList<>();
     private final List<IntTensor> ints = new ArrayList<>();
     private boolean closed;
 
-    Region(MemoryPool pool) {
-        this.pool = pool;
+    Region(MemorySource source) {
+        this.source = source;
     }
 
     /** The backend whose memory this is. */
     public Backend backend() {
-        return pool.backend();
+        return source.backend();
     }
 
     /** Memory for rows of an extent, contents unspecified. */
@@ -33,7 +33,7 @@ public final class Region implements AutoCloseable {
     /** Memory for exactly {@code rows} rows, contents unspecified. */
     public Tensor allocate(int rows, int columns) {
         checkOpen();
-        Tensor tensor = pool.take(rows, columns);
+        Tensor tensor = source.take(rows, columns);
         tensors.add(tensor);
         return tensor;
     }
@@ -41,7 +41,7 @@ public final class Region implements AutoCloseable {
     /** Memory for integers, contents unspecified. */
     public IntTensor allocateInts(int length) {
         checkOpen();
-        IntTensor tensor = pool.takeInts(length);
+        IntTensor tensor = source.takeInts(length);
         ints.add(tensor);
         return tensor;
     }
@@ -65,12 +65,6 @@ public final class Region implements AutoCloseable {
             return;
         }
         closed = true;
-        // In reverse, so that the next region of the same shapes gets the same memory in the same order.
-        for (int i = tensors.size() - 1; i >= 0; i--) {
-            pool.give(tensors.get(i));
-        }
-        for (int i = ints.size() - 1; i >= 0; i--) {
-            pool.give(ints.get(i));
-        }
+        source.giveBack(tensors, ints);
     }
 }

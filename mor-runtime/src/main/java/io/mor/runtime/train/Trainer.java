@@ -3,6 +3,7 @@ package io.mor.runtime.train;
 import io.mor.runtime.MorException;
 import io.mor.runtime.data.Batch;
 import io.mor.runtime.data.BatchSampler;
+import io.mor.runtime.memory.MemoryPlan;
 import io.mor.runtime.model.MorModel;
 import io.mor.runtime.model.Weights;
 import java.io.IOException;
@@ -68,6 +69,23 @@ public final class Trainer implements AutoCloseable {
     /** Where the run stands. */
     public TrainingState state() {
         return state;
+    }
+
+    /** What the step to come will hold; known without running it. */
+    public TrainingMemory memory() {
+        MemoryPlan activations = step.plan(state, plan.steps(), plan.accumulation(), sampler.rows(), sampler.context());
+        long parameters =
+                weights.parameterCount() * weights.backend().precision().bytes();
+        long buffers = weights.buffers().stream()
+                        .mapToLong(buffer -> (long) buffer.rows() * buffer.columns())
+                        .sum()
+                * weights.backend().precision().bytes();
+        return new TrainingMemory(
+                parameters + buffers,
+                parameters,
+                2 * parameters,
+                activations.bytes(),
+                activations.trace().bytesWithoutReuse());
     }
 
     /** Bytes of activations that are held from step to step. */

@@ -1,23 +1,21 @@
 package io.mor.runtime.train;
 
 import io.mor.api.backend.Backend;
-import io.mor.api.routing.TokenBatch;
 import io.mor.api.tensor.Parameter;
 import io.mor.api.tensor.Phase;
-import io.mor.api.tensor.Tensor;
 import io.mor.runtime.data.Batch;
+import io.mor.runtime.memory.AllocationTrace;
+import io.mor.runtime.memory.DryRun;
+import io.mor.runtime.memory.MemoryPlan;
 import io.mor.runtime.memory.MemoryPool;
+import io.mor.runtime.memory.PlannedMemory;
 import io.mor.runtime.memory.Region;
 import io.mor.runtime.model.CallProgress;
-import io.mor.runtime.model.ModelCall;
 import io.mor.runtime.model.MorModel;
-import io.mor.runtime.model.TokenBatches;
 import io.mor.runtime.model.Weights;
-import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 
 /** Takes gradients and applies them: one optimizer step at a time. One thread. */
 public final class TrainingStep implements AutoCloseable {
@@ -26,7 +24,10 @@ public final class TrainingStep implements AutoCloseable {
     private final Weights weights;
     private final AdamW optimizer;
     private final Backend backend;
-    private final MemoryPool pool;
+    private final PlannedMemory memory;
+    private final MemoryPool afterStep; // for what parts do after an optimizer step
+    private final DryRun dryRun;
+    private final Weights weightShapes;
     private final Map<String, double[]> sums = new LinkedHashMap<>(); // name -> {sum, count}
     private double crossEntropy;
     private double totalLoss;
@@ -37,8 +38,12 @@ public final class TrainingStep implements AutoCloseable {
         this.weights = weights;
         this.optimizer = optimizer;
         this.backend = weights.backend();
-        this.pool = new MemoryPool(backend);
+        this.memory = new PlannedMemory(backend);
+        this.afterStep = new MemoryPool(backend);
+        this.dryRun = new DryRun(backend);
+        this.weightShapes = new Weights(dryRun.backend(), model.statefulParts());
         weights.enableGradients();
+        weightShapes.enableGradients();
     }
 
     /**
@@ -73,7 +78,7 @@ public final class TrainingStep implements AutoCloseable {
                     + firstNotFinite() + ". Lower training.learning-rate or training.clip-norm");
         }
         optimizer.apply(state.step() + 1, learningRate);
-        try (Region region = pool.region()) {
+        try (Region region = afterStep.region()) {
             model.afterOptimizerStep(model.call(
                     region,
                     Phase.TRAINING,
@@ -84,47 +89,47 @@ public final class TrainingStep implements AutoCloseable {
     }
 
     private void takeGradients(CallProgress progress, Batch batch) {
-        try (Region region = pool.region()) {
-            ModelCall call = model.call(region, Phase.TRAINING, weights, progress);
-            TokenBatch tokens = TokenBatches.ofSequences(region, Collections.nCopies(batch.rows(), batch.context()));
-            Tensor rows = model.rows(call, tokens, region.ints(batch.inputs()), model.stepStorage());
-            double share = 1.0 / progress.accumulation();
-            Tensor loss = call.tape()
-                    .meanHeadCrossEntropy(rows, weights.value(model.head()), region.ints(batch.targets()), share);
-            Optional<Tensor> auxiliary = call.weightedLosses();
-            // The language model's own gradients were taken on the way forward; the tape carries them on, with or
-            // without other losses.
-            call.tape().backward(auxiliary.orElse(loss), share);
-            double value = backend.readDoubles(loss)[0];
-            crossEntropy += value * share;
-            totalLoss +=
-                    (value + auxiliary.map(term -> backend.readDoubles(term)[0]).orElse(0.0)) * share;
-            call.losses()
-                    .forEach((name, terms) -> collect(
-                            name, terms.stream().mapToDouble(this::scalar).sum()));
-            call.metrics().forEach((name, values) -> values.forEach(each -> collect(name, each)));
+        MicroStep taken;
+        try (Region region = memory.region(trace(progress, batch))) {
+            taken = MicroStep.run(model, weights, region, progress, batch);
         }
+        double share = 1.0 / progress.accumulation();
+        crossEntropy += taken.crossEntropy() * share;
+        totalLoss += taken.totalLoss() * share;
+        taken.figures().forEach((name, values) -> values.forEach(each -> collect(name, each)));
     }
 
-    private double scalar(Tensor tensor) {
-        return backend.readDoubles(tensor)[0];
+    /** What a micro-batch asks for; with a capacity that warms up it is something else every time. */
+    private AllocationTrace trace(CallProgress progress, Batch batch) {
+        return dryRun.trace(() -> {
+            try (MemoryPool shapes = new MemoryPool(dryRun.backend());
+                    Region region = shapes.region()) {
+                MicroStep.run(model, weightShapes, region, progress, batch);
+            }
+        });
     }
 
-    private void collect(String name, Tensor values) {
-        double[] numbers = backend.readDoubles(values);
-        if (numbers.length == 1) {
-            collect(name, numbers[0]);
-            return;
-        }
+    /**
+     * Where a micro-batch of some shape will have its activations, known before it runs.
+     *
+     * @param state where the run stands
+     * @param totalSteps steps of the run
+     * @param accumulation micro-batches of a step
+     */
+    public MemoryPlan plan(TrainingState state, long totalSteps, int accumulation, int rows, int context) {
+        int[] ids = new int[rows * context];
+        return MemoryPlan.of(trace(
+                new CallProgress(state.seed(), state.step(), totalSteps, state.microBatch(), accumulation),
+                new Batch(rows, context, ids, ids)));
+    }
+
+    private void collect(String name, double[] numbers) {
         for (int i = 0; i < numbers.length; i++) {
-            collect(name + "-" + (i + 1), numbers[i]);
+            double[] sum =
+                    sums.computeIfAbsent(numbers.length == 1 ? name : name + "-" + (i + 1), key -> new double[2]);
+            sum[0] += numbers[i];
+            sum[1]++;
         }
-    }
-
-    private void collect(String name, double value) {
-        double[] sum = sums.computeIfAbsent(name, key -> new double[2]);
-        sum[0] += value;
-        sum[1]++;
     }
 
     private String firstNotFinite() {
@@ -169,11 +174,12 @@ public final class TrainingStep implements AutoCloseable {
 
     /** Bytes of activations, held for the steps to come. */
     public long activationBytes() {
-        return pool.heldBytes();
+        return memory.heldBytes() + afterStep.heldBytes();
     }
 
     @Override
     public void close() {
-        pool.close();
+        memory.close();
+        afterStep.close();
     }
 }
