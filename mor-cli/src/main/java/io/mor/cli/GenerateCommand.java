@@ -12,7 +12,6 @@ import io.mor.runtime.generate.GenerationResult;
 import io.mor.runtime.generate.Generator;
 import io.mor.runtime.generate.GeneratorOptions;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -117,7 +116,7 @@ final class GenerateCommand implements Callable<Integer> {
 
     private GenerationRequest request(TrainedModel model) {
         GenerationConfig defaults = model.config().generation();
-        int[] ids = promptIds(model.tokenizer());
+        int[] ids = promptIds(model);
         int fitting = model.config().model().shape().context() - ids.length + 1; // the last new token needs no position
         List<String> texts = new ArrayList<>(stops);
         if (!printIds && model.tokenizer().isPresent()) {
@@ -134,21 +133,15 @@ final class GenerateCommand implements Callable<Integer> {
                 .build();
     }
 
-    private int[] promptIds(Optional<Tokenizer> tokenizer) {
+    private int[] promptIds(TrainedModel model) {
         if (!prompt.ids.isEmpty()) {
             return prompt.ids.stream().mapToInt(Integer::intValue).toArray();
         }
-        Tokenizer encoder = tokenizer.orElseThrow(
-                () -> new UsageException(
-                        "this model has no tokenizer, so the prompt must be ids: give --prompt-ids, for example --prompt-ids 1"));
-        int[] start = encoder.beginOfText().stream().toArray();
-        if (prompt.text.isEmpty() && start.length == 0) {
-            start = encoder.endOfText().stream().toArray();
+        if (model.tokenizer().isEmpty()) {
+            throw new UsageException(
+                    "this model has no tokenizer, so the prompt must be ids: give --prompt-ids, for example --prompt-ids 1");
         }
-        int[] text = encoder.encode(prompt.text.orElse(start.length == 0 ? "\n" : ""));
-        int[] ids = Arrays.copyOf(start, start.length + text.length);
-        System.arraycopy(text, 0, ids, start.length, text.length);
-        return ids;
+        return model.promptIds(prompt.text.orElse(""));
     }
 
     private void stream(GeneratedToken token, DepthColours colours, boolean coloured) {

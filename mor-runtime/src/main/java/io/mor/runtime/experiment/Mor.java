@@ -63,6 +63,11 @@ public final class Mor implements AutoCloseable {
         return TrainingRun.resume(catalog, run, change, listener);
     }
 
+    /** Loads the last whole checkpoint of a run as it was trained, on the backend that its config names. What is worth knowing is passed over. */
+    public TrainedModel load(Path run) {
+        return load(run, UnaryOperator.identity(), note -> {});
+    }
+
     /**
      * Loads the last whole checkpoint of a run, for evaluation and generation.
      *

@@ -3,7 +3,9 @@ package io.mor.runtime.experiment;
 import io.mor.api.backend.Backend;
 import io.mor.api.data.Tokenizer;
 import io.mor.runtime.MorException;
+import io.mor.runtime.UsageException;
 import io.mor.runtime.config.ExperimentConfig;
+import io.mor.runtime.config.GenerationConfig;
 import io.mor.runtime.data.DataListener;
 import io.mor.runtime.data.SequentialRows;
 import io.mor.runtime.evaluate.Calibration;
@@ -11,6 +13,8 @@ import io.mor.runtime.evaluate.Calibrator;
 import io.mor.runtime.evaluate.EvaluationBatches;
 import io.mor.runtime.evaluate.EvaluationReport;
 import io.mor.runtime.evaluate.Evaluator;
+import io.mor.runtime.generate.GenerationRequest;
+import io.mor.runtime.generate.GenerationService;
 import io.mor.runtime.generate.Generator;
 import io.mor.runtime.generate.GeneratorOptions;
 import io.mor.runtime.model.MorModel;
@@ -21,12 +25,28 @@ import io.mor.runtime.train.Checkpoint;
 import io.mor.runtime.train.TrainingState;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.Lock;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 
-/** A trained or imported model, ready for evaluation and generation. Owns its weights and backend. One thread at a time. */
+/**
+ * A trained or imported model, ready for evaluation and generation.
+ *
+ * <p>Lifetime: owns its weights and its backend, and the services made with {@link #service}; {@link #close} closes them all. Weights and keys and
+ * values lie outside the Java heap (or on the GPU); nothing frees them but closing.
+ *
+ * <p>Thread safety: {@link #service}, {@link #evaluate} and {@link #calibrate} may be called by any thread at any time; they take turns on the
+ * device, generation step by step. What works on {@link #model}, {@link #weights} and {@link #backend} directly, as {@link #generator} does, needs
+ * the model for itself.
+ */
 public final class TrainedModel implements AutoCloseable {
 
     private final List<AutoCloseable> owned = new ArrayList<>();
@@ -34,6 +54,9 @@ public final class TrainedModel implements AutoCloseable {
     private final RunFolder folder;
     private final Checkpoint checkpoint;
     private final Parts parts;
+    private final Set<GenerationService> services = ConcurrentHashMap.newKeySet();
+    private final Lock device =
+            new ReentrantLock(true); // fair: between two steps of a generation others get their turn
     private Optional<Tokenizer> tokenizer = Optional.empty();
     private Backend backend;
     private MorModel model;
@@ -117,7 +140,70 @@ public final class TrainedModel implements AutoCloseable {
         return weights;
     }
 
-    /** What generates with it; close it before the model. */
+    /** What generates for many callers at once, as {@link #service(GeneratorOptions)} with room for so many sequences side by side. */
+    public GenerationService service(int maxSequences) {
+        return service(GeneratorOptions.forSequences(maxSequences));
+    }
+
+    /** What generates for many callers at once. It may be closed before the model and is closed with it. */
+    public GenerationService service(GeneratorOptions options) {
+        return onDevice(() -> {
+            AtomicReference<GenerationService> made = new AtomicReference<>();
+            made.set(new GenerationService(generator(options), device, () -> services.remove(made.get())));
+            services.add(made.get());
+            return made.get();
+        });
+    }
+
+    /**
+     * A request to go on from a text, with what the config's {@code generation} section says. What it calls {@code max-tokens} is cut to what
+     * fits the context.
+     *
+     * @throws UsageException if the model has no tokenizer
+     */
+    public GenerationRequest.Builder request(String prompt) {
+        GenerationConfig defaults = config.generation();
+        int[] ids = promptIds(prompt);
+        int fitting = model.shape().context() - ids.length + 1; // the last new token needs no position
+        return GenerationRequest.of(ids)
+                .maxTokens(Math.clamp(fitting, 1, defaults.maxTokens()))
+                .temperature(defaults.temperature())
+                .topK(defaults.topK())
+                .topP(defaults.topP())
+                .seed(defaults.seed())
+                .stopIds(defaults.stopTokens())
+                .stopStrings(defaults.stopTexts().toArray(String[]::new));
+    }
+
+    /**
+     * The ids of a prompt: the text's, after the id that the tokenizer begins a text with, if it has one. An empty prompt becomes the start of a
+     * document, or a line end where the tokenizer has no id for that.
+     *
+     * @throws UsageException if the model has no tokenizer
+     */
+    public int[] promptIds(String prompt) {
+        Tokenizer encoder = tokenizer.orElseThrow(
+                () -> new UsageException("this model has no tokenizer, so the prompt must be token ids"));
+        int[] start = encoder.beginOfText().stream().toArray();
+        if (prompt.isEmpty() && start.length == 0) {
+            start = encoder.endOfText().stream().toArray();
+        }
+        int[] text = encoder.encode(prompt.isEmpty() && start.length == 0 ? "\n" : prompt);
+        int[] ids = Arrays.copyOf(start, start.length + text.length);
+        System.arraycopy(text, 0, ids, start.length, text.length);
+        return ids;
+    }
+
+    private <T> T onDevice(Supplier<T> work) {
+        device.lock();
+        try {
+            return work.get();
+        } finally {
+            device.unlock();
+        }
+    }
+
+    /** What generates with it for one caller; close it before the model. */
     public Generator generator(GeneratorOptions options) {
         return new Generator(model, weights, tokenizer, options);
     }
@@ -129,9 +215,12 @@ public final class TrainedModel implements AutoCloseable {
      * @param besideFullSequence whether to measure full-sequence selection too
      */
     public EvaluationReport evaluate(long batches, boolean besideFullSequence, Consumer<String> notes) {
+        device.lock();
         try (ValidationText text = validation(notes);
                 Evaluator evaluator = new Evaluator(model, weights, tokenizer.map(TrainingData::bytes))) {
             return evaluator.evaluate(EvaluationBatches.of(text.rows(), batches), besideFullSequence);
+        } finally {
+            device.unlock();
         }
     }
 
@@ -142,6 +231,7 @@ public final class TrainedModel implements AutoCloseable {
      * @param batches how many to measure on; 0 for the whole text
      */
     public Calibration calibrate(CalibrationTarget target, long batches, Consumer<String> notes) {
+        device.lock();
         try (ValidationText text = validation(notes);
                 Calibrator calibrator = new Calibrator(model, weights)) {
             Calibration calibration = switch (target) {
@@ -152,6 +242,8 @@ public final class TrainedModel implements AutoCloseable {
             };
             SavedCutoffs.write(folder, calibration);
             return calibration;
+        } finally {
+            device.unlock();
         }
     }
 
@@ -189,6 +281,9 @@ public final class TrainedModel implements AutoCloseable {
 
     @Override
     public void close() {
-        Ownership.closeAll(owned);
+        List<AutoCloseable> all = new ArrayList<>(owned);
+        all.addAll(services); // closed first
+        owned.clear();
+        Ownership.closeAll(all);
     }
 }

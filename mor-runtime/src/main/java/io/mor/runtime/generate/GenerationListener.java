@@ -15,6 +15,14 @@ public interface GenerationListener {
     /** The result of a sequence that has ended; the others may go on. */
     default void finished(int sequence, GenerationResult result) {}
 
+    /**
+     * A sequence ended without a result, because the model's numbers for it are broken. By default the whole batch ends with this failure; a
+     * listener that returns lets the others go on, and there is no result for this one.
+     */
+    default void failed(int sequence, GenerationException failure) {
+        throw failure;
+    }
+
     /** Asked before every step: whether a sequence is to end where it is, as {@link Ending#CANCELLED}. */
     default boolean isCancelled(int sequence) {
         return false;

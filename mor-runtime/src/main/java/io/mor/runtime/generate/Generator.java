@@ -21,10 +21,15 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.Deque;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
+import java.util.concurrent.locks.Lock;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.stream.Stream;
 
 /**
  * Generates from a model: takes prompts at once, then decodes token by token through the paged key-value cache, several sequences side by side
@@ -86,41 +91,105 @@ public final class Generator implements AutoCloseable {
     /**
      * Generates from several requests. More than the generator holds wait until a sequence ends.
      *
-     * @return the results in the order of the requests
+     * @return the results in the order of the requests, without those whose failure the listener took
      * @throws UsageException before anything is generated, if a request does not fit the model
      * @throws GenerationException if the model gives numbers that are none
      */
     public List<GenerationResult> generate(List<GenerationRequest> requests, GenerationListener listener) {
-        Deque<RunningSequence> waiting = new ArrayDeque<>();
+        List<RunningSequence> sequences = new ArrayList<>();
         for (int i = 0; i < requests.size(); i++) {
-            waiting.add(sequence(
-                    i,
-                    requests.get(i),
-                    requests.size() == 1 ? "" : "request " + (i + 1) + " of " + requests.size() + ": "));
+            String where = requests.size() == 1 ? "" : "request " + (i + 1) + " of " + requests.size() + ": ";
+            sequences.add(sequence(i, requests.get(i), where));
         }
-        Map<Integer, GenerationResult> results = new LinkedHashMap<>();
+        GenerationResult[] results = new GenerationResult[requests.size()];
+        GenerationListener collecting = new GenerationListener() {
+            @Override
+            public void token(GeneratedToken token) {
+                listener.token(token);
+            }
+
+            @Override
+            public void finished(int sequence, GenerationResult result) {
+                results[sequence] = result;
+                listener.finished(sequence, result);
+            }
+
+            @Override
+            public void failed(int sequence, GenerationException failure) {
+                listener.failed(sequence, failure);
+            }
+
+            @Override
+            public boolean isCancelled(int sequence) {
+                return listener.isCancelled(sequence);
+            }
+        };
+        Iterator<List<RunningSequence>> once = List.of(sequences).iterator();
+        serve(
+                (idle, waiting) -> {
+                    boolean more = once.hasNext();
+                    once.forEachRemaining(waiting::addAll);
+                    return more;
+                },
+                collecting,
+                new ReentrantLock());
+        return Stream.of(results).filter(Objects::nonNull).toList();
+    }
+
+    /** Where sequences come from while others run. */
+    @FunctionalInterface
+    interface Intake {
+        /**
+         * Adds the sequences that have come. Asked before every step.
+         *
+         * @param idle whether there is nothing to do, so that it may wait for one
+         * @return false when no more will come
+         */
+        boolean take(boolean idle, Deque<RunningSequence> waiting);
+    }
+
+    /**
+     * Generates for sequences as they come, side by side, until no more will come and all have ended. Those that find no room wait in the order
+     * in which they came.
+     *
+     * @param device held during every step and not between steps
+     */
+    void serve(Intake intake, GenerationListener listener, Lock device) {
+        Deque<RunningSequence> waiting = new ArrayDeque<>();
         List<RunningSequence> running = new ArrayList<>();
         try {
-            while (!waiting.isEmpty() || !running.isEmpty()) {
-                admit(waiting, running, listener, results);
-                running.forEach(sequence -> cancelIfAsked(sequence, listener));
-                finishEnded(running, listener, results);
-                if (!running.isEmpty()) {
-                    decode(running, listener);
-                    finishEnded(running, listener, results);
+            while (intake.take(waiting.isEmpty() && running.isEmpty(), waiting)
+                    || !waiting.isEmpty()
+                    || !running.isEmpty()) {
+                device.lock();
+                try {
+                    step(waiting, running, listener);
+                } finally {
+                    device.unlock();
                 }
             }
         } finally {
             running.forEach(sequence -> storage.release(sequence.slot())); // only where an exception passes
         }
-        List<GenerationResult> ordered = new ArrayList<>();
-        for (int i = 0; i < requests.size(); i++) {
-            ordered.add(results.get(i));
-        }
-        return ordered;
     }
 
-    private RunningSequence sequence(int number, GenerationRequest request, String where) {
+    private void step(Deque<RunningSequence> waiting, List<RunningSequence> running, GenerationListener listener) {
+        admit(waiting, running, listener);
+        running.forEach(sequence -> cancelIfAsked(sequence, listener));
+        finishEnded(running, listener);
+        if (!running.isEmpty()) {
+            decode(running, listener);
+            finishEnded(running, listener);
+        }
+    }
+
+    /**
+     * A sequence for a request. Any thread.
+     *
+     * @param where begins the message if the request does not fit the model
+     * @throws UsageException if it does not
+     */
+    RunningSequence sequence(int number, GenerationRequest request, String where) {
         int vocabulary = model.shape().vocabulary();
         int context = model.shape().context();
         List<Integer> prompt = request.prompt();
@@ -172,34 +241,30 @@ public final class Generator implements AutoCloseable {
         }
     }
 
-    private void finishEnded(
-            List<RunningSequence> running, GenerationListener listener, Map<Integer, GenerationResult> results) {
+    private void finishEnded(List<RunningSequence> running, GenerationListener listener) {
         for (RunningSequence sequence : List.copyOf(running)) {
-            if (sequence.hasEnded()) {
+            if (sequence.failure().isPresent()) {
+                running.remove(sequence);
+                storage.release(sequence.slot());
+                listener.failed(sequence.number(), sequence.failure().get());
+            } else if (sequence.hasEnded()) {
                 GenerationResult result =
                         sequence.result(storage.entries(sequence.slot()), storage.bytes(sequence.slot()));
                 running.remove(sequence);
                 storage.release(sequence.slot());
-                results.put(sequence.number(), result);
                 listener.finished(sequence.number(), result);
             }
         }
     }
 
     /** Gives free slots to waiting sequences, takes their prompts and draws their first tokens. */
-    private void admit(
-            Deque<RunningSequence> waiting,
-            List<RunningSequence> running,
-            GenerationListener listener,
-            Map<Integer, GenerationResult> results) {
+    private void admit(Deque<RunningSequence> waiting, List<RunningSequence> running, GenerationListener listener) {
         List<RunningSequence> fresh = new ArrayList<>();
         while (!waiting.isEmpty() && storage.freeSlots() > 0) {
             RunningSequence sequence = waiting.pop();
             cancelIfAsked(sequence, listener);
             if (sequence.hasEnded()) {
-                GenerationResult result = sequence.result(0, 0);
-                results.put(sequence.number(), result);
-                listener.finished(sequence.number(), result);
+                listener.finished(sequence.number(), sequence.result(0, 0));
                 continue;
             }
             sequence.admit(storage.open());
@@ -293,6 +358,9 @@ public final class Generator implements AutoCloseable {
         for (int i = 0; i < next.length; i++) {
             int row = feed.drawnRows.get(i);
             RunningSequence sequence = feed.owners.get(row);
+            if (sequence.failure().isPresent()) {
+                continue;
+            }
             if (prefill) {
                 sequence.prefilled();
             }
@@ -334,10 +402,11 @@ public final class Generator implements AutoCloseable {
         for (int i = 0; i < count; i++) {
             RunningSequence sequence = sequences.get(i);
             if (!Double.isFinite(sums[i])) {
-                throw new GenerationException("the logits after position "
+                sequence.fail(new GenerationException("the logits after position "
                         + feed.rows.get(feed.drawnRows.get(i)).position() + " of request " + (sequence.number() + 1)
                         + " are not finite: the weights are broken or overflow " + backend.precision()
-                        + "; take an earlier checkpoint or a backend of higher precision");
+                        + "; take an earlier checkpoint or a backend of higher precision"));
+                continue;
             }
             next[i] = sequence.isGreedy()
                     ? best[i]

@@ -20,6 +20,7 @@ final class RunningSequence {
     private final List<Integer> promptDepths = new ArrayList<>();
     private final StringBuilder text = new StringBuilder();
     private Optional<Ending> ending = Optional.empty();
+    private Optional<GenerationException> failure = Optional.empty();
     private int slot = -1;
     private long admitted;
     private long prefilled;
@@ -92,6 +93,15 @@ final class RunningSequence {
 
     int sample(double[] logits) {
         return sampler.sample(logits, ids.size());
+    }
+
+    /** Ends it without a result. */
+    void fail(GenerationException with) {
+        failure = Optional.of(with);
+    }
+
+    Optional<GenerationException> failure() {
+        return failure;
     }
 
     void cancel() {
