@@ -6,25 +6,18 @@ import io.mor.api.cache.KvViews;
 import io.mor.api.cache.KvVisit;
 import io.mor.api.model.ModelShape;
 import io.mor.api.routing.Router;
+import io.mor.api.routing.Routing;
 import io.mor.api.routing.RoutingState;
 import io.mor.api.routing.Selector;
 import io.mor.api.routing.TokenBatch;
 import io.mor.api.tensor.CallContext;
-import io.mor.api.tensor.Extent;
-import io.mor.api.tensor.Parameter;
+import io.mor.api.tensor.Ops;
 import io.mor.api.tensor.Phase;
-import io.mor.api.tensor.RandomKey;
-import io.mor.api.tensor.StateBuffer;
 import io.mor.api.tensor.Tensor;
 import io.mor.api.tensor.Unary;
-import io.mor.runtime.config.Initialization;
-import io.mor.runtime.config.ModelConfig;
-import io.mor.runtime.config.Sharing;
-import io.mor.runtime.memory.MemoryPool;
 import io.mor.runtime.memory.Region;
 import io.mor.runtime.model.CallProgress;
 import io.mor.runtime.model.KvStorage;
-import io.mor.runtime.model.LayerSources;
 import io.mor.runtime.model.ModelCall;
 import io.mor.runtime.model.ModelParts;
 import io.mor.runtime.model.MorModel;
@@ -45,26 +38,15 @@ import java.util.function.Predicate;
  * A small model around a router: rows come from an embedding and the block is {@code x + tanh(x) / 2}, row by row, so that whatever couples
  * rows is the router's doing. Runs the runtime's own walk. Weights are drawn with seed 7 and are large enough for scores to differ.
  */
-public final class RouterBench implements AutoCloseable {
+public final class RouterBench extends ModelBench {
 
     /** Width of a row. */
     public static final int HIDDEN = 6;
 
-    /** Recursions of the model. */
-    public static final int RECURSIONS = 3;
-
-    /** Token ids there are. */
-    public static final int VOCABULARY = 23;
-
-    private static final long SEED = 7;
-    private static final KvStorage NO_STORAGE = (call, stage, batch) -> layer -> {
+    private static final KvViews NO_VIEWS = layer -> {
         throw new IllegalStateException("the bench's block has no attention");
     };
-
-    private final Backend backend;
-    private final MorModel model;
-    private final MemoryPool pool;
-    private final Weights weights;
+    private static final KvStorage NO_STORAGE = (call, stage, batch) -> NO_VIEWS;
 
     /**
      * A bench.
@@ -75,39 +57,14 @@ public final class RouterBench implements AutoCloseable {
      */
     public RouterBench(
             Backend backend, Function<ModelShape, Router> router, Optional<Function<ModelShape, Selector>> selector) {
-        this.backend = backend;
-        ModelConfig config = new ModelConfig(
-                VOCABULARY,
-                HIDDEN,
-                RECURSIONS,
-                1,
-                1,
-                HIDDEN,
-                64,
-                Sharing.CYCLE,
-                RECURSIONS,
-                1,
-                true,
-                true,
-                Initialization.RANDOM,
-                0.7,
-                1e-5,
-                1e4,
-                0);
-        this.model = new MorModel(
-                config,
+        super(
+                backend,
+                config(HIDDEN, 1, 1, 1, HIDDEN, true, 0.7, 0),
                 new ModelParts(
                         (shape, placement) -> new RowwiseBlock(),
                         Optional.of(router),
                         (recursion, of, layer) -> KvVisit.own(recursion),
                         selector));
-        this.pool = new MemoryPool(backend);
-        this.weights = new Weights(backend, model.statefulParts());
-        weights.initialize(
-                SEED,
-                config.initializerRange(),
-                LayerSources.of(model.plan(), config.initialization(), config.layers(), SEED));
-        weights.enableGradients();
     }
 
     /** The block: no parameters, no attention. */
@@ -137,74 +94,6 @@ public final class RouterBench implements AutoCloseable {
     /** The selector, if there is one. */
     public Optional<Selector> selector() {
         return model.selector();
-    }
-
-    /** Parameters, buffers and gradients. */
-    public Weights weights() {
-        return weights;
-    }
-
-    /** A parameter by name. */
-    public Parameter parameter(String name) {
-        return weights.parameters().stream()
-                .filter(parameter -> parameter.name().equals(name))
-                .findFirst()
-                .orElseThrow();
-    }
-
-    /** The values of a parameter. */
-    public double[] read(Parameter parameter) {
-        return backend.readDoubles(weights.value(parameter));
-    }
-
-    /** Sets a parameter. */
-    public void write(Parameter parameter, double... values) {
-        backend.write(weights.value(parameter), values);
-    }
-
-    /** The gradient of a parameter. */
-    public double[] gradient(Parameter parameter) {
-        return backend.readDoubles(weights.gradient(parameter));
-    }
-
-    /** The values of a buffer. */
-    public double[] read(StateBuffer buffer) {
-        return backend.readDoubles(weights.value(buffer));
-    }
-
-    /** Sets a buffer. */
-    public void write(StateBuffer buffer, double... values) {
-        backend.write(weights.value(buffer), values);
-    }
-
-    /** The values of all buffers by name. */
-    public Map<String, List<Double>> buffers() {
-        Map<String, List<Double>> all = new LinkedHashMap<>();
-        weights.buffers()
-                .forEach(buffer -> all.put(
-                        buffer.name(), Arrays.stream(read(buffer)).boxed().toList()));
-        return all;
-    }
-
-    /** The row that a token enters as. */
-    public double[] embedding(int id) {
-        double[] table = read(parameter("embed.weight"));
-        return Arrays.copyOfRange(table, id * HIDDEN, (id + 1) * HIDDEN);
-    }
-
-    /** Token ids drawn from a seed. */
-    public static List<Integer> ids(long seed, int count) {
-        RandomKey key = RandomKey.of(seed, "ids", 0);
-        List<Integer> ids = new ArrayList<>();
-        for (int i = 0; i < count; i++) {
-            ids.add((int) (key.uniform(0, i) * VOCABULARY));
-        }
-        return ids;
-    }
-
-    /** Where a call stands that is micro-batch {@code microBatch} of a run with {@code accumulation} micro-batches per step. */
-    public static CallProgress progress(long microBatch, int accumulation) {
-        return new CallProgress(SEED, microBatch / accumulation, 100, microBatch, accumulation);
     }
 
     /**
@@ -244,15 +133,20 @@ public final class RouterBench implements AutoCloseable {
 
         Running(RouterBench bench, Phase phase, List<Integer> lengths, List<Integer> ids, CallProgress progress) {
             this.region = bench.pool.region();
-            this.call = bench.model.call(region, phase, bench.weights, progress);
-            TokenBatch batch = TokenBatches.ofSequences(region, lengths);
-            this.rows = bench.model.rows(
-                    call,
-                    batch,
-                    region.ints(toArray(ids)),
-                    NO_STORAGE,
-                    Optional.empty(),
-                    (recursion, active) -> visits.add(active));
+            try {
+                this.call = bench.model.call(region, phase, bench.weights, progress);
+                TokenBatch batch = TokenBatches.ofSequences(region, lengths);
+                this.rows = bench.model.rows(
+                        call,
+                        batch,
+                        region.ints(toArray(ids)),
+                        NO_STORAGE,
+                        Optional.empty(),
+                        (recursion, active) -> visits.add(active));
+            } catch (RuntimeException | Error e) {
+                region.close();
+                throw e;
+            }
         }
 
         @Override
@@ -298,27 +192,11 @@ public final class RouterBench implements AutoCloseable {
     }
 
     private void backward(Running running) {
-        Tensor objective = weightedSum(running);
+        Tensor objective = weightedSum(running.call, running.rows);
         Optional<Tensor> losses = running.call.weightedLosses();
         running.call
                 .tape()
                 .backward(losses.isPresent() ? running.call.ops().add(objective, losses.get()) : objective, 1);
-    }
-
-    /** The sum of all final values, each times a number of its own. */
-    private Tensor weightedSum(Running running) {
-        Tensor factors = running.region.allocate(running.rows.rows(), HIDDEN);
-        backend.write(factors, factors(running.rows.rows()));
-        return running.call.ops().columnSum(running.call.ops().rowDot(running.rows, factors));
-    }
-
-    private static double[] factors(int rows) {
-        RandomKey key = RandomKey.of(SEED, "objective", 0);
-        double[] factors = new double[rows * HIDDEN];
-        for (int i = 0; i < factors.length; i++) {
-            factors[i] = key.normal(0, i);
-        }
-        return factors;
     }
 
     /**
@@ -328,7 +206,7 @@ public final class RouterBench implements AutoCloseable {
      */
     public double objective(List<Integer> lengths, List<Integer> ids, CallProgress progress, Predicate<String> counts) {
         try (Running running = new Running(this, Phase.TRAINING, lengths, ids, progress)) {
-            double total = backend.readDoubles(weightedSum(running))[0];
+            double total = backend.readDoubles(weightedSum(running.call, running.rows))[0];
             for (Map.Entry<String, List<Tensor>> loss : running.call.losses().entrySet()) {
                 if (counts.test(loss.getKey())) {
                     for (Tensor term : loss.getValue()) {
@@ -411,6 +289,36 @@ public final class RouterBench implements AutoCloseable {
         }
     }
 
+    /**
+     * New values of the selected rows of one recursion.
+     *
+     * @param own what {@link Router#update} makes
+     * @param gated what {@code previous + gate * output} makes
+     */
+    public record Updates(List<double[]> own, List<double[]> gated) {}
+
+    /** Both ways of updating the rows that a causal call at one recursion selects. */
+    public Updates updates(List<TokenRow> tokens, List<double[]> values, IntUnaryOperator lengths) {
+        try (Region region = pool.region()) {
+            ModelCall call = model.call(region, Phase.CAUSAL, weights, CallProgress.none(SEED));
+            TokenBatch batch = batch(region, tokens, lengths);
+            Tensor rows = tensor(region, values, HIDDEN);
+            Routing routing = router().route(call, batch, rows, router().begin(call, batch, rows));
+            Ops.Rows selected = routing.selected()
+                    .orElseGet(() -> call.ops().compact(call.ops().constant(batch.extent(), 1, 1), Optional.empty()));
+            Tensor previous = call.ops().gatherRows(rows, selected.index(), selected.extent());
+            Tensor output = new RowwiseBlock().apply(call, batch, previous, NO_VIEWS);
+            Map<String, Tensor> columns = new LinkedHashMap<>();
+            routing.state().columns().forEach((name, column) ->
+                    columns.put(name, call.ops().gatherRows(column, selected.index(), selected.extent())));
+            Optional<Tensor> gate = routing.gate().map(all -> call.ops().gatherRows(all, selected.index(), selected.extent()));
+            Tensor own = router().update(
+                    call, TokenBatches.select(region, batch, selected), previous, output, new RoutingState(columns), gate);
+            Tensor gated = call.ops().add(previous, gate.map(factors -> call.ops().scaleRows(output, factors)).orElse(output));
+            return new Updates(rows(own), rows(gated));
+        }
+    }
+
     private static TokenBatch batch(Region region, List<TokenRow> tokens, IntUnaryOperator lengths) {
         List<Integer> groups = new ArrayList<>();
         for (int i = 0; i < tokens.size(); i++) {
@@ -424,25 +332,10 @@ public final class RouterBench implements AutoCloseable {
         return TokenBatches.of(region, tokens, groups);
     }
 
-    private Tensor tensor(Region region, List<double[]> values, int columns) {
-        Tensor tensor = region.allocate(Extent.exact(values.size()), columns);
-        backend.write(tensor, values.stream().flatMapToDouble(Arrays::stream).toArray());
-        return tensor;
-    }
-
     private Map<String, List<double[]>> columns(RoutingState state) {
         Map<String, List<double[]>> columns = new LinkedHashMap<>();
         state.columns().forEach((name, values) -> columns.put(name, rows(values)));
         return columns;
-    }
-
-    private List<double[]> rows(Tensor tensor) {
-        double[] values = backend.readDoubles(tensor);
-        List<double[]> rows = new ArrayList<>();
-        for (int row = 0; row < count(tensor.extent()); row++) {
-            rows.add(Arrays.copyOfRange(values, row * tensor.columns(), (row + 1) * tensor.columns()));
-        }
-        return rows;
     }
 
     private List<Integer> entryRows(TokenBatch batch) {
@@ -450,21 +343,5 @@ public final class RouterBench implements AutoCloseable {
                 .limit(count(batch.extent()))
                 .boxed()
                 .toList();
-    }
-
-    private int count(Extent extent) {
-        return extent.isExact()
-                ? extent.bound()
-                : backend.readInts(extent.count().get())[0];
-    }
-
-    private static int[] toArray(List<Integer> values) {
-        return values.stream().mapToInt(Integer::intValue).toArray();
-    }
-
-    @Override
-    public void close() {
-        weights.close();
-        pool.close();
     }
 }

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.mor.api.backend.Backend;
 import io.mor.api.model.ModelShape;
@@ -79,6 +80,29 @@ public abstract class RouterContract {
         return Set.of();
     }
 
+    /**
+     * What becomes of a token that is alone and runs {@code depth} recursions, before the final norm, by a formula in plain Java: gates and updates
+     * at their closed form. Empty if the subclass has none, which skips the test.
+     *
+     * @param bench for the values of parameters; its block is {@link RouterBench#block}
+     * @param row as it enters recursion 1
+     * @param depth from 0, at most {@link RouterBench#RECURSIONS}
+     */
+    protected Optional<double[]> closedForm(RouterBench bench, double[] row, int depth) {
+        return Optional.empty();
+    }
+
+    /**
+     * All losses of a walk in full-sequence evaluation, by formulas in plain Java. Empty if the subclass has none, which skips the test where there
+     * are losses.
+     *
+     * @param rows as they enter recursion 1
+     * @param walk which rows were selected
+     */
+    protected Map<String, Double> closedFormLosses(RouterBench bench, List<double[]> rows, RouterBench.Walk walk) {
+        return Map.of();
+    }
+
     /** A bench with this router and a causal selector that looks at scores and positions. */
     protected final RouterBench bench() {
         return bench;
@@ -95,7 +119,7 @@ public abstract class RouterContract {
 
     @BeforeEach
     final void createBench() {
-        backend = createBackend();
+        backend = new AssertingBackend(createBackend());
         bench = newBench(backend);
     }
 
@@ -158,6 +182,104 @@ public abstract class RouterContract {
                     "share " + share + " at recursion " + recursion + " after " + previous);
             previous = share;
         }
+    }
+
+    // ---- what becomes of a row
+
+    @Test
+    void aTokenBecomesWhatItsFormulaSays() {
+        for (int depth = 1; depth <= RouterBench.RECURSIONS; depth++) {
+            int fixed = depth;
+            try (RouterBench other = newBench(Optional.of(shape -> new DepthSelector(fixed)))) {
+                for (int id = 0; id < RouterBench.VOCABULARY; id += 5) {
+                    double[] row = other.embedding(id);
+                    Optional<double[]> expected = closedForm(other, row, depth);
+                    assumeTrue(expected.isPresent(), "the subclass has no closed form");
+                    ModelChecks.assertValues(
+                            expected.get(), alone(other, row).value(), 1e-12, "a token after " + depth + " recursions, against closedForm()");
+                }
+            }
+        }
+    }
+
+    /** What a token alone is after its recursions, not normalised, and how many those were. */
+    private record Alone(double[] value, int depth) {}
+
+    private static Alone alone(RouterBench bench, double[] row) {
+        return alone(bench, row, 0, 1);
+    }
+
+    private static Alone alone(RouterBench bench, double[] row, int position, int length) {
+        Map<String, List<double[]>> state =
+                bench.begin(Phase.CAUSAL, List.of(new TokenRow(0, position, 1)), List.of(row), sequence -> length);
+        double[] value = row;
+        int depth = 0;
+        while (depth < RouterBench.RECURSIONS) {
+            List<TokenRow> token = List.of(new TokenRow(0, position, depth + 1));
+            RouterBench.Recursion result = bench.recurse(Phase.CAUSAL, token, List.of(value), state, sequence -> length);
+            if (result.selected().isEmpty()) {
+                break;
+            }
+            depth++;
+            value = result.rows().getFirst();
+            state = result.state();
+        }
+        return new Alone(value, depth);
+    }
+
+    @Test
+    void lossesAreWhatTheirFormulasSay() {
+        RouterBench.Walk walk = bench.walk(Phase.FULL_SEQUENCE_EVALUATION, LENGTHS, IDS, EVALUATION);
+        Map<String, Double> expected =
+                closedFormLosses(bench, IDS.stream().map(bench::embedding).toList(), walk);
+        assumeTrue(walk.losses().isEmpty() || !expected.isEmpty(), "the subclass has no closed forms of " + walk.losses().keySet());
+        assertEquals(expected.keySet(), walk.losses().keySet(), "losses with a closed form");
+        expected.forEach((name, value) ->
+                assertEquals(value, walk.losses().get(name), 1e-12 * Math.max(1, Math.abs(value)), name + " against closedFormLosses()"));
+    }
+
+    @Test
+    void updatesByGatedAdditionOrSaysNot() {
+        boolean same = true;
+        for (int recursion = 1; recursion <= RouterBench.RECURSIONS; recursion++) {
+            RouterBench.Updates updates =
+                    bench.updates(tokens(LENGTHS, recursion), IDS.stream().map(bench::embedding).toList(), LENGTHS::get);
+            if (bench.router().updatesByGatedAddition()) {
+                ModelChecks.assertRows(
+                        updates.gated(), updates.own(), 0, "update() at recursion " + recursion
+                                + " against previous + gate * output, which updatesByGatedAddition() says it is");
+            }
+            same &= ModelChecks.same(updates.gated(), updates.own());
+        }
+        assertEquals(bench.router().updatesByGatedAddition(), same, "updatesByGatedAddition() says otherwise");
+    }
+
+    @Test
+    void everyOtherBackendHereAgreesWithTheReference() {
+        OtherBackends.forEach(other -> {
+            try (RouterBench elsewhere = newBench(other.backend())) {
+                for (Phase phase : Phase.values()) {
+                    RouterBench.Walk expected = bench.walk(phase, LENGTHS, IDS, EVALUATION);
+                    RouterBench.Walk actual = elsewhere.walk(phase, LENGTHS, IDS, EVALUATION);
+                    assertEquals(expected.selected(), actual.selected(), phase + ": selections on backend " + other.id());
+                    ModelChecks.assertRows(expected.rows(), actual.rows(), other.tolerance(), phase + " on backend " + other.id());
+                    expected.losses().forEach((name, value) -> assertEquals(
+                            value,
+                            actual.losses().get(name),
+                            other.tolerance() * Math.max(1, Math.abs(value)),
+                            phase + ": " + name + " on backend " + other.id()));
+                }
+                bench.train(LENGTHS, IDS, RouterBench.progress(4, 2));
+                elsewhere.train(LENGTHS, IDS, RouterBench.progress(4, 2));
+                for (Parameter parameter : bench.weights().parameters()) {
+                    ModelChecks.assertValues(
+                            bench.gradient(parameter),
+                            elsewhere.gradient(elsewhere.parameter(parameter.name())),
+                            10 * other.tolerance(),
+                            "gradient of " + parameter.name() + " on backend " + other.id());
+                }
+            }
+        });
     }
 
     // ---- which rows are selected
@@ -268,11 +390,14 @@ public abstract class RouterContract {
                 changed.set(first + position, (IDS.get(first + position) + 1) % RouterBench.VOCABULARY);
                 RouterBench.Walk other = bench.walk(Phase.CAUSAL, LENGTHS, changed, EVALUATION);
                 for (int earlier = 0; earlier < first + position; earlier++) {
-                    assertEquals(walk.depths().get(earlier), other.depths().get(earlier));
+                    assertEquals(
+                            walk.depths().get(earlier),
+                            other.depths().get(earlier),
+                            "not causal: a change of row " + (first + position) + " changed the depth of row " + earlier);
                     assertArrayEquals(
                             walk.rows().get(earlier),
                             other.rows().get(earlier),
-                            "row " + earlier + " after a change of row " + (first + position));
+                            "not causal: a change of row " + (first + position) + " changed row " + earlier);
                 }
             }
             first += length;
@@ -284,36 +409,14 @@ public abstract class RouterContract {
         List<Integer> lengths = List.of(11);
         List<Integer> ids = RouterBench.ids(5, 11);
         RouterBench.Walk atOnce = bench.walk(Phase.CAUSAL, lengths, ids, EVALUATION);
-        Map<TokenRow, double[]> singly = new LinkedHashMap<>();
         for (int position = 0; position < ids.size(); position++) {
-            double[] value = bench.embedding(ids.get(position));
-            TokenRow token = new TokenRow(0, position, 1);
-            Map<String, List<double[]>> state =
-                    bench.begin(Phase.CAUSAL, List.of(token), List.of(value), sequence -> 11);
-            int depth = 0;
-            for (int recursion = 1; recursion <= RouterBench.RECURSIONS; recursion++) {
-                RouterBench.Recursion result = bench.recurse(
-                        Phase.CAUSAL,
-                        List.of(new TokenRow(0, position, recursion)),
-                        List.of(value),
-                        state,
-                        sequence -> 11);
-                if (result.selected().isEmpty()) {
-                    break;
-                }
-                depth++;
-                value = result.rows().getFirst();
-                state = result.state();
-            }
-            assertEquals(atOnce.depths().get(position), depth, "depth at position " + position);
-            singly.put(token, value);
-        }
-        for (int position = 0; position < ids.size(); position++) {
-            assertArrayEquals(
+            Alone alone = alone(bench, bench.embedding(ids.get(position)), position, 11);
+            assertEquals(atOnce.depths().get(position), alone.depth(), "token by token against the prompt at once: depth at position " + position);
+            ModelChecks.assertValues(
                     atOnce.rows().get(position),
-                    normalized(singly.get(new TokenRow(0, position, 1))),
+                    normalized(alone.value()),
                     1e-12,
-                    "row at position " + position);
+                    "token by token against the prompt at once: row at position " + position);
         }
     }
 
@@ -401,6 +504,11 @@ public abstract class RouterContract {
         assertSequencesByThemselves(Phase.CAUSAL);
         if (sequencesAreIndependent()) {
             assertSequencesByThemselves(Phase.FULL_SEQUENCE_EVALUATION);
+        } else {
+            assertThrows(
+                    AssertionError.class,
+                    () -> assertSequencesByThemselves(Phase.FULL_SEQUENCE_EVALUATION),
+                    "sequencesAreIndependent() says otherwise");
         }
     }
 

@@ -46,7 +46,7 @@ public abstract class SelectorContract {
 
     @BeforeEach
     final void createBench() {
-        backend = createBackend();
+        backend = new AssertingBackend(createBackend());
         bench = new SelectorBench(backend, this::createSelector);
     }
 

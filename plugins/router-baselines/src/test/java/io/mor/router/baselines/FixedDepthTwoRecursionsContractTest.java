@@ -1,0 +1,25 @@
+package io.mor.router.baselines;
+
+import io.mor.testkit.RouterBench;
+import java.util.Arrays;
+import java.util.Optional;
+import io.mor.api.model.ModelShape;
+import io.mor.api.routing.Router;
+import io.mor.testkit.RouterContract;
+
+class FixedDepthTwoRecursionsContractTest extends RouterContract {
+
+    @Override
+    protected Router createRouter(ModelShape shape) {
+        return new FixedDepthRouter(new FixedDepthRouterConfig(2), shape);
+    }
+
+    @Override
+    protected Optional<double[]> closedForm(RouterBench bench, double[] row, int depth) {
+        double[] value = row;
+        for (int recursion = 1; recursion <= depth; recursion++) {
+            value = Arrays.stream(value).map(RouterBench::block).toArray();
+        }
+        return Optional.of(value);
+    }
+}

@@ -1,0 +1,23 @@
+package io.mor.router.expertchoice;
+
+import io.mor.api.model.ModelShape;
+import io.mor.api.routing.Router;
+import io.mor.testkit.RouterContract;
+import java.util.List;
+
+/** Two layers, tanh, temperature, a capacity below 1 at the start, the released coefficient. */
+class ExpertChoiceMlpContractTest extends RouterContract {
+
+    @Override
+    protected Router createRouter(ModelShape shape) {
+        ExpertChoiceConfigs config = new ExpertChoiceConfigs();
+        config.architecture = Architecture.MLP;
+        config.function = ScoreFunction.TANH;
+        config.alpha = 0.7;
+        config.temperature = 1.7;
+        config.capacity = List.of(0.8, 0.8, 0.3);
+        config.normalization = CoefficientNormalization.AS_RELEASED;
+        config.coefficient = 0.2;
+        return new ExpertChoiceRouter(config.build(), shape);
+    }
+}
