@@ -13,6 +13,8 @@ final class KernelNames {
     private static final Pattern ROW = Pattern.compile("^ROW_KERNEL\\((\\w+),", Pattern.MULTILINE);
     private static final Pattern MATMUL = Pattern.compile("^MATMUL\\((\\w+),", Pattern.MULTILINE);
 
+    private static final Pattern FLASH = Pattern.compile("^(?:FLASH|HOPPER)_\\w+\\((\\w+),", Pattern.MULTILINE);
+
     private KernelNames() {}
 
     static List<String> of(String source) {
@@ -26,6 +28,9 @@ final class KernelNames {
         }
         for (Matcher matmul = MATMUL.matcher(source); matmul.find(); ) {
             names.add(matmul.group(1));
+        }
+        for (Matcher flash = FLASH.matcher(source); flash.find(); ) {
+            names.add(flash.group(1));
         }
         return names;
     }

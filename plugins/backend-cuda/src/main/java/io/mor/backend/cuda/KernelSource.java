@@ -5,6 +5,7 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.stream.Stream;
 
 /**
  * A file of CUDA C++ kernels.
@@ -16,10 +17,19 @@ import java.util.List;
 record KernelSource(String name, String text, List<Header> headers) {
 
     /** The files of this backend. */
-    static final List<String> FILES =
-            List.of("elementwise.cu", "rows.cu", "indexing.cu", "matmul.cu", "attention.cu", "optimizer.cu");
+    static final List<String> FILES = List.of(
+            "elementwise.cu",
+            "rows.cu",
+            "indexing.cu",
+            "matmul.cu",
+            "attention.cu",
+            "optimizer.cu",
+            "flash.cu",
+            "flash_hopper.cu",
+            "flash_decode.cu");
 
     private static final String COMMON = "common.cuh";
+    private static final String FLASH = "flash.cuh"; // includes the other
 
     /**
      * A file that kernels include.
@@ -35,7 +45,15 @@ record KernelSource(String name, String text, List<Header> headers) {
 
     /** One of {@link #FILES}. */
     static KernelSource of(String file) {
-        return new KernelSource(file, read(file), List.of(new Header(COMMON, read(COMMON))));
+        String text = read(file);
+        boolean isFlash = text.contains("#include \"" + FLASH + "\"");
+        return new KernelSource(
+                file,
+                text,
+                Stream.of(COMMON, FLASH)
+                        .filter(header -> isFlash || header.equals(COMMON))
+                        .map(header -> new Header(header, read(header)))
+                        .toList());
     }
 
     private static String read(String file) {
