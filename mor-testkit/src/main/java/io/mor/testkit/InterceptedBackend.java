@@ -13,8 +13,11 @@ import io.mor.api.tensor.RandomKey;
 import io.mor.api.tensor.Reduction;
 import io.mor.api.tensor.Tensor;
 import io.mor.api.tensor.Unary;
+import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Supplier;
 
 /** A backend that passes every call on and describes each kernel's operands to its subclass on the way. Tensors are the delegate's own. */
 abstract class InterceptedBackend implements Backend {
@@ -799,6 +802,27 @@ abstract class InterceptedBackend implements Backend {
         gate.ifPresent(factor ->
                 call.reads("gate", factor).sameRows("x", x, "gate", factor).columns("gate", factor, 1));
         around(call, () -> delegate.addToRows(out, base, index, x, gate));
+    }
+
+    @Override
+    public void sumOfSquares(Tensor out, List<Tensor> tensors) {
+        KernelCall call = call("sumOfSquares").writes("out", out).shape("out", out, 1, 1);
+        for (int i = 0; i < tensors.size(); i++) {
+            call.reads("tensors[" + i + "]", tensors.get(i));
+        }
+        around(call, () -> delegate.sumOfSquares(out, tensors));
+    }
+
+    @Override
+    public Supplier<double[]> readLater(Tensor tensor) {
+        AtomicReference<Supplier<double[]>> values = new AtomicReference<>();
+        around(call("readLater").reads("tensor", tensor), () -> values.set(delegate.readLater(tensor)));
+        return values.get();
+    }
+
+    @Override
+    public void repeated(Object key, Runnable work) {
+        delegate.repeated(key, work);
     }
 
     @Override

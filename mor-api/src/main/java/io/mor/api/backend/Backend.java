@@ -10,7 +10,9 @@ import io.mor.api.tensor.RandomKey;
 import io.mor.api.tensor.Reduction;
 import io.mor.api.tensor.Tensor;
 import io.mor.api.tensor.Unary;
+import java.util.List;
 import java.util.Optional;
+import java.util.function.Supplier;
 
 /**
  * Memory and kernels of one device.
@@ -326,7 +328,11 @@ public interface Backend extends AutoCloseable {
 
     // ---- tier 1: optimizer
 
-    /** One AdamW step (decoupled decay) on {@code parameter}; {@code gradientScale [1, 1]} multiplies the gradient first. */
+    /**
+     * One AdamW step (decoupled decay) on {@code parameter}, element by element: the bits do not depend on where an element lies. {@code
+     * gradientScale [1, 1]} multiplies the gradient first; if it is not finite, all four tensors stay as they are, so that a failed step leaves no
+     * trace without the host's help.
+     */
     void adamW(
             Tensor parameter,
             Tensor gradient,
@@ -368,6 +374,12 @@ public interface Backend extends AutoCloseable {
         }
     }
 
+    /** {@code out [1, 1] = } the sum of squares of all elements of all tensors, in a fixed order. */
+    default void sumOfSquares(Tensor out, List<Tensor> tensors) {
+        fill(out, 0);
+        tensors.forEach(tensor -> sumOfSquares(out, tensor, true));
+    }
+
     /**
      * {@code out [1, 1] = min(1, maxNorm / (sqrt(sumOfSquares) + 1e-6))}, or 1 for {@code maxNorm = 0}: the factor of norm clipping, without
      * the host.
@@ -390,6 +402,29 @@ public interface Backend extends AutoCloseable {
             release(excess);
             release(exceeds);
         }
+    }
+
+    // ---- tier 2: without waiting
+
+    /**
+     * All elements as they will be when what was started before has ended. The host waits when it asks for them, not here; each call of the
+     * supplier gives the same values. The tensor may be written again at once.
+     */
+    default Supplier<double[]> readLater(Tensor tensor) {
+        double[] values = readDoubles(tensor);
+        return () -> values;
+    }
+
+    /**
+     * Runs {@code work}, which the caller expects to call the same kernels on memory of the same places as when it last ran under this key.
+     * A backend may keep the calls back until {@code work} returns or reads a value, and hand them to its device as one. That is the only difference:
+     * the values are those of {@code work.run()} always, also when the calls are not the same, and reading within {@code work} is allowed, though
+     * slow. Calls are not nested.
+     *
+     * @param key equal for runs that are alike; at most a few different ones at a time
+     */
+    default void repeated(Object key, Runnable work) {
+        work.run();
     }
 
     /** Frees everything that is still held. */

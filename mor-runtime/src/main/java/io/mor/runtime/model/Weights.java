@@ -7,9 +7,11 @@ import io.mor.api.tensor.RandomKey;
 import io.mor.api.tensor.StateBuffer;
 import io.mor.api.tensor.Stateful;
 import io.mor.api.tensor.Tensor;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -17,16 +19,18 @@ import java.util.Map;
 
 /**
  * The values of a model's parameters and buffers, with gradients if it is trained. A shared layer's parameters are here once, whatever the
- * number of its visits: that is what ties them.
+ * number of its visits: that is what ties them. Values and gradients lie in {@linkplain ParameterSlab slabs}, one for each optimizer group.
  *
  * <p>Lifetime: the run. Thread safety: one thread writes; reading calls may share it when nothing writes.
  */
 public final class Weights implements AutoCloseable {
 
-    private record Owned(Parameter parameter, Tensor value) {}
-
     private final Backend backend;
-    private final Map<String, Owned> parameters = new LinkedHashMap<>();
+    private final Map<String, Parameter> parameters = new LinkedHashMap<>();
+    private final List<ParameterSlab> slabs;
+    private final List<Tensor> slabValues = new ArrayList<>();
+    private final List<Tensor> slabGradients = new ArrayList<>(); // empty unless enabled
+    private final Map<Parameter, Tensor> values = new HashMap<>();
     private final Map<String, StateBuffer> bufferKeys = new LinkedHashMap<>();
     private final Map<String, Tensor> buffers = new LinkedHashMap<>();
     private final Map<Tensor, Tensor> gradients = new IdentityHashMap<>();
@@ -40,14 +44,11 @@ public final class Weights implements AutoCloseable {
         this.backend = backend;
         for (Stateful part : parts) {
             for (Parameter parameter : part.parameters()) {
-                if (parameters.containsKey(parameter.name())) {
+                if (parameters.putIfAbsent(parameter.name(), parameter) != null) {
                     throw new IllegalArgumentException(
                             "parameter " + parameter.name() + " is declared twice, the second time by "
                                     + part.getClass().getName());
                 }
-                parameters.put(
-                        parameter.name(),
-                        new Owned(parameter, backend.allocate(parameter.rows(), parameter.columns())));
             }
             for (StateBuffer buffer : part.buffers()) {
                 if (bufferKeys.putIfAbsent(buffer.name(), buffer) != null) {
@@ -55,10 +56,16 @@ public final class Weights implements AutoCloseable {
                             "buffer " + buffer.name() + " is declared twice, the second time by "
                                     + part.getClass().getName());
                 }
-                Tensor values = backend.allocate(buffer.rows(), buffer.columns());
-                backend.fill(values, buffer.initial());
-                buffers.put(buffer.name(), values);
+                Tensor initial = backend.allocate(buffer.rows(), buffer.columns());
+                backend.fill(initial, buffer.initial());
+                buffers.put(buffer.name(), initial);
             }
+        }
+        this.slabs = ParameterSlab.of(List.copyOf(parameters.values()));
+        for (ParameterSlab slab : slabs) {
+            Tensor memory = slab.allocate(backend);
+            slabValues.add(memory);
+            values.putAll(slab.views(backend, memory));
         }
     }
 
@@ -69,14 +76,9 @@ public final class Weights implements AutoCloseable {
 
     /** Draws fresh values: each parameter from a stream of its own, named after {@code sources} if that has it (spec 1.4). */
     public void initialize(long seed, double initializerRange, LayerSources sources) {
-        for (Owned owned : parameters.values()) {
+        for (Parameter parameter : parameters.values()) {
             backend.write(
-                    owned.value(),
-                    fresh(
-                            owned.parameter(),
-                            seed,
-                            initializerRange,
-                            sources.of(owned.parameter().name())));
+                    values.get(parameter), fresh(parameter, seed, initializerRange, sources.of(parameter.name())));
         }
     }
 
@@ -102,20 +104,43 @@ public final class Weights implements AutoCloseable {
 
     /** Makes room for gradients and sets them to zero. */
     public void enableGradients() {
-        if (gradients.isEmpty()) {
-            for (Owned owned : parameters.values()) {
-                gradients.put(
-                        owned.value(),
-                        backend.allocate(
-                                owned.parameter().rows(), owned.parameter().columns()));
+        if (slabGradients.isEmpty()) {
+            for (ParameterSlab slab : slabs) {
+                Tensor memory = slab.allocate(backend);
+                slabGradients.add(memory);
+                slab.views(backend, memory)
+                        .forEach((parameter, gradient) -> gradients.put(values.get(parameter), gradient));
             }
+        } else {
+            zeroGradients();
         }
-        zeroGradients();
     }
 
     /** Sets all gradients to zero. */
     public void zeroGradients() {
-        gradients.values().forEach(gradient -> backend.fill(gradient, 0));
+        slabGradients.forEach(gradient -> backend.fill(gradient, 0));
+    }
+
+    /** How parameters lie in memory. */
+    public List<ParameterSlab> slabs() {
+        return slabs;
+    }
+
+    /** The values of a slab's parameters, {@code [elements, 1]}. */
+    public Tensor values(ParameterSlab slab) {
+        return slabValues.get(slabs.indexOf(slab));
+    }
+
+    /**
+     * The gradients of a slab's parameters, {@code [elements, 1]}.
+     *
+     * @throws IllegalStateException if gradients are not enabled
+     */
+    public Tensor gradients(ParameterSlab slab) {
+        if (slabGradients.isEmpty()) {
+            throw new IllegalStateException("gradients are not enabled");
+        }
+        return slabGradients.get(slabs.indexOf(slab));
     }
 
     /** The gradient of each parameter's tensor; empty unless enabled. */
@@ -125,7 +150,7 @@ public final class Weights implements AutoCloseable {
 
     /** All parameters in the order of declaration. */
     public List<Parameter> parameters() {
-        return parameters.values().stream().map(Owned::parameter).toList();
+        return List.copyOf(parameters.values());
     }
 
     /** All buffers in the order of declaration. */
@@ -135,22 +160,22 @@ public final class Weights implements AutoCloseable {
 
     /** A parameter's values. */
     public Tensor value(Parameter parameter) {
-        Owned owned = parameters.get(parameter.name());
-        if (owned == null || !owned.parameter().equals(parameter)) {
+        Tensor value = values.get(parameter);
+        if (value == null) {
             throw new IllegalArgumentException(
                     "parameter " + parameter.name() + " was not declared by any part of this model");
         }
-        return owned.value();
+        return value;
     }
 
     /** A buffer's values. */
     public Tensor value(StateBuffer buffer) {
-        Tensor values = buffers.get(buffer.name());
-        if (values == null) {
+        Tensor held = buffers.get(buffer.name());
+        if (held == null) {
             throw new IllegalArgumentException(
                     "buffer " + buffer.name() + " was not declared by any part of this model");
         }
-        return values;
+        return held;
     }
 
     /** A parameter's gradient. */
@@ -171,10 +196,13 @@ public final class Weights implements AutoCloseable {
 
     @Override
     public void close() {
-        parameters.values().forEach(owned -> backend.release(owned.value()));
+        slabValues.forEach(backend::release);
+        slabGradients.forEach(backend::release);
         buffers.values().forEach(backend::release);
-        gradients.values().forEach(backend::release);
         parameters.clear();
+        values.clear();
+        slabValues.clear();
+        slabGradients.clear();
         buffers.clear();
         gradients.clear();
     }

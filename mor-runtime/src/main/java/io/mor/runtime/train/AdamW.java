@@ -5,8 +5,10 @@ import io.mor.api.backend.Backend;
 import io.mor.api.tensor.OptimizerGroup;
 import io.mor.api.tensor.Parameter;
 import io.mor.api.tensor.Tensor;
+import io.mor.runtime.model.ParameterSlab;
 import io.mor.runtime.model.Weights;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -19,31 +21,35 @@ import java.util.Map;
  */
 public final class AdamW implements AutoCloseable {
 
+    /** The moments of a slab's parameters. */
     private record Moments(Tensor first, Tensor second) {}
 
     private final Backend backend;
     private final Weights weights;
     private final AdamWSettings settings;
-    private final Map<Parameter, Moments> moments = new LinkedHashMap<>();
-    private final Map<String, List<Parameter>> clippedTogether = new LinkedHashMap<>();
+    private final Map<ParameterSlab, Moments> moments = new LinkedHashMap<>();
+    private final Map<Parameter, Tensor> firstMoments = new HashMap<>();
+    private final Map<Parameter, Tensor> secondMoments = new HashMap<>();
+    private final Map<String, List<Tensor>> clippedTogether = new LinkedHashMap<>();
     private final Map<String, Tensor> squares = new LinkedHashMap<>();
     private final Map<String, Tensor> factors = new LinkedHashMap<>();
 
-    /** An optimizer with moments of zero. */
+    /** An optimizer with moments of zero, on weights whose gradients it enables. */
     public AdamW(Weights weights, AdamWSettings settings) {
         this.backend = weights.backend();
         this.weights = weights;
         this.settings = settings;
+        weights.enableGradients();
+        for (ParameterSlab slab : weights.slabs()) {
+            Moments fresh = new Moments(slab.allocate(backend), slab.allocate(backend));
+            moments.put(slab, fresh);
+            firstMoments.putAll(slab.views(backend, fresh.first()));
+            secondMoments.putAll(slab.views(backend, fresh.second()));
+        }
         for (Parameter parameter : weights.parameters()) {
-            Moments fresh = new Moments(
-                    backend.allocate(parameter.rows(), parameter.columns()),
-                    backend.allocate(parameter.rows(), parameter.columns()));
-            backend.fill(fresh.first(), 0);
-            backend.fill(fresh.second(), 0);
-            moments.put(parameter, fresh);
             clippedTogether
                     .computeIfAbsent(clipping(parameter.group()), name -> new ArrayList<>())
-                    .add(parameter);
+                    .add(weights.gradient(parameter));
         }
         for (String name : clippedTogether.keySet()) {
             squares.put(name, backend.allocate(1, 1));
@@ -57,10 +63,9 @@ public final class AdamW implements AutoCloseable {
 
     /** Finds the norm and the clipping factor of the gradients that the weights hold; to be called before {@link #apply}. */
     public void clip() {
-        clippedTogether.forEach((name, parameters) -> {
+        clippedTogether.forEach((name, gradients) -> {
             Tensor sum = squares.get(name);
-            backend.fill(sum, 0);
-            parameters.forEach(parameter -> backend.sumOfSquares(sum, weights.gradient(parameter), true));
+            backend.sumOfSquares(sum, gradients);
             backend.clipFactor(factors.get(name), sum, settings.clipNorm());
         });
     }
@@ -72,11 +77,11 @@ public final class AdamW implements AutoCloseable {
      * @param learningRate scheduled for this step
      */
     public void apply(long step, double learningRate) {
-        moments.forEach((parameter, moment) -> {
-            OptimizerGroup group = parameter.group();
+        moments.forEach((slab, moment) -> {
+            OptimizerGroup group = slab.group();
             backend.adamW(
-                    weights.value(parameter),
-                    weights.gradient(parameter),
+                    weights.values(slab),
+                    weights.gradients(slab),
                     moment.first(),
                     moment.second(),
                     factors.get(clipping(group)),
@@ -97,12 +102,12 @@ public final class AdamW implements AutoCloseable {
 
     /** First moments by parameter. */
     public Tensor firstMoment(Parameter parameter) {
-        return moments.get(parameter).first();
+        return firstMoments.get(parameter);
     }
 
     /** Second moments by parameter. */
     public Tensor secondMoment(Parameter parameter) {
-        return moments.get(parameter).second();
+        return secondMoments.get(parameter);
     }
 
     @Override

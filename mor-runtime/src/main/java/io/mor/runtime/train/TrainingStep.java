@@ -32,7 +32,7 @@ public final class TrainingStep implements AutoCloseable {
     private double crossEntropy;
     private double totalLoss;
 
-    /** Steps on weights, whose gradients it enables. */
+    /** Steps on weights. */
     public TrainingStep(MorModel model, Weights weights, AdamW optimizer) {
         this.model = model;
         this.weights = weights;
@@ -42,7 +42,6 @@ public final class TrainingStep implements AutoCloseable {
         this.afterStep = new MemoryPool(backend);
         this.dryRun = new DryRun(backend);
         this.weightShapes = new Weights(dryRun.backend(), model.statefulParts());
-        weights.enableGradients();
         weightShapes.enableGradients();
     }
 

@@ -1054,8 +1054,12 @@ public final class CpuBackend implements Backend {
         CpuTensor g = of(gradient);
         CpuTensor m = written(firstMoment);
         CpuTensor v = written(secondMoment);
+        float scale = scalar(gradientScale);
+        if (!Float.isFinite(scale)) {
+            return;
+        }
         Elementwise.AdamW numbers = new Elementwise.AdamW(
-                scalar(gradientScale),
+                scale,
                 (float) step.beta1(),
                 (float) (1 - step.beta1()),
                 (float) step.beta2(),

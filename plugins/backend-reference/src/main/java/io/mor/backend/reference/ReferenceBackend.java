@@ -860,6 +860,9 @@ public final class ReferenceBackend implements Backend {
         ReferenceTensor m = of(firstMoment);
         ReferenceTensor v = of(secondMoment);
         double scale = of(gradientScale).get(0, 0);
+        if (!Double.isFinite(scale)) {
+            return;
+        }
         double firstCorrection = 1 - StrictMath.pow(step.beta1(), step.step());
         double secondCorrection = 1 - StrictMath.pow(step.beta2(), step.step());
         for (int row = 0; row < rows(parameter); row++) {
