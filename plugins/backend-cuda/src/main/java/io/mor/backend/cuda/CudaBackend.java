@@ -611,6 +611,11 @@ public final class CudaBackend implements Backend {
     }
 
     @Override
+    public void sumOfSquares(Tensor out, List<Tensor> tensors) {
+        optimizer.sumOfSquares(out, tensors);
+    }
+
+    @Override
     public void clipFactor(Tensor out, Tensor sumOfSquares, double maxNorm) {
         optimizer.clipFactor(out, sumOfSquares, maxNorm);
     }
