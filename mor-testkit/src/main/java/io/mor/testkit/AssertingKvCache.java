@@ -36,7 +36,8 @@ public final class AssertingKvCache implements KvCache {
         }
         KvVisit plan = plan(question);
         if (plan.source() > recursion) {
-            throw new AssertionError("visit: " + question + " reads recursion " + plan.source() + ", which comes later");
+            throw new AssertionError(
+                    "visit: " + question + " reads recursion " + plan.source() + ", which comes later");
         }
         if (plan.source() == recursion && !plan.writes()) {
             throw new AssertionError("visit: " + question + " reads its own keys and values and writes none");
@@ -62,7 +63,8 @@ public final class AssertingKvCache implements KvCache {
         }
         KvVisit before = plans.putIfAbsent(question, plan);
         if (before != null && !before.equals(plan)) {
-            throw new AssertionError("visit: the plan of " + question + " was " + before + " and is now " + plan + "; a strategy is immutable");
+            throw new AssertionError("visit: the plan of " + question + " was " + before + " and is now " + plan
+                    + "; a strategy is immutable");
         }
         return plan;
     }
@@ -72,7 +74,8 @@ public final class AssertingKvCache implements KvCache {
         boolean now = delegate.everyCandidateRuns(recursion);
         Boolean before = runs.putIfAbsent(recursion, now);
         if (before != null && before != now) {
-            throw new AssertionError("everyCandidateRuns: recursion " + recursion + " was " + before + " and is now " + now);
+            throw new AssertionError(
+                    "everyCandidateRuns: recursion " + recursion + " was " + before + " and is now " + now);
         }
         return now;
     }

@@ -116,7 +116,8 @@ public final class AssertingKvStorage implements KvStorage, AutoCloseable {
         PagedKvStorage storage = pages("reserve");
         requireSequence("reserve", slot);
         if (called) {
-            throw new AssertionError("reserve: the calls before were not synchronized, so that pages may be handed out twice");
+            throw new AssertionError(
+                    "reserve: the calls before were not synchronized, so that pages may be handed out twice");
         }
         storage.reserve(slot, tokens);
         reserved.put(slot, tokens);
@@ -163,7 +164,8 @@ public final class AssertingKvStorage implements KvStorage, AutoCloseable {
                 throw new AssertionError("visit: rows are out of order: " + row + " comes after " + rows.get(i - 1));
             }
             if (row.recursion() < 1 || row.recursion() > visited.recursions()) {
-                throw new AssertionError("visit: " + row + " is in stage " + stage + ", which has " + visited.recursions() + " recursions");
+                throw new AssertionError("visit: " + row + " is in stage " + stage + ", which has "
+                        + visited.recursions() + " recursions");
             }
             if (paged.isPresent()) {
                 requireSequence("visit", row.sequence());
@@ -178,10 +180,12 @@ public final class AssertingKvStorage implements KvStorage, AutoCloseable {
     }
 
     private void requireRoom(Row row, List<Row> rows) {
-        long coming = rows.stream().filter(other -> other.sequence() == row.sequence() && other.recursion() == row.recursion()).count();
+        long coming = rows.stream()
+                .filter(other -> other.sequence() == row.sequence() && other.recursion() == row.recursion())
+                .count();
         if (coming > reserved.getOrDefault(row.sequence(), 0)) {
-            throw new AssertionError("visit: " + coming + " rows of sequence " + row.sequence() + " come and room is reserved for "
-                    + reserved.getOrDefault(row.sequence(), 0));
+            throw new AssertionError("visit: " + coming + " rows of sequence " + row.sequence()
+                    + " come and room is reserved for " + reserved.getOrDefault(row.sequence(), 0));
         }
     }
 
@@ -196,11 +200,15 @@ public final class AssertingKvStorage implements KvStorage, AutoCloseable {
 
     private static List<Row> rows(Backend backend, TokenBatch batch) {
         Extent extent = batch.extent();
-        int count = extent.isExact() ? extent.bound() : backend.readInts(extent.count().get())[0];
+        int count = extent.isExact()
+                ? extent.bound()
+                : backend.readInts(extent.count().get())[0];
         int[] sequence = backend.readInts(batch.sequence());
         int[] position = backend.readInts(batch.position());
         int[] recursion = backend.readInts(batch.recursion());
-        return IntStream.range(0, count).mapToObj(i -> new Row(sequence[i], position[i], recursion[i])).toList();
+        return IntStream.range(0, count)
+                .mapToObj(i -> new Row(sequence[i], position[i], recursion[i]))
+                .toList();
     }
 
     private void finishVisit() {
@@ -248,7 +256,8 @@ public final class AssertingKvStorage implements KvStorage, AutoCloseable {
                     throw new AssertionError("layer: the view of layer " + layer + " was asked for and never attended");
                 }
                 if (!asked.isEmpty() && !asked.contains(layer)) {
-                    throw new AssertionError("layer: layers " + asked + " were asked for and layer " + layer + " was not");
+                    throw new AssertionError(
+                            "layer: layers " + asked + " were asked for and layer " + layer + " was not");
                 }
             }
         }
@@ -271,8 +280,8 @@ public final class AssertingKvStorage implements KvStorage, AutoCloseable {
             }
             requireShape(what, "queries", queries, shape.queryWidth());
             if (keys.isPresent() != delegate.projects() || values.isPresent() != delegate.projects()) {
-                throw new AssertionError(what + ": keys and values are " + (keys.isPresent() ? "given" : "missing") + " where projects() is "
-                        + delegate.projects());
+                throw new AssertionError(what + ": keys and values are " + (keys.isPresent() ? "given" : "missing")
+                        + " where projects() is " + delegate.projects());
             }
             keys.ifPresent(given -> requireShape(what, "keys", given, shape.kvWidth()));
             values.ifPresent(given -> requireShape(what, "values", given, shape.kvWidth()));
@@ -281,9 +290,12 @@ public final class AssertingKvStorage implements KvStorage, AutoCloseable {
 
         private void requireShape(String what, String name, Tensor tensor, int columns) {
             Extent expected = visit.batch.extent();
-            if (tensor.columns() != columns || tensor.rows() != expected.bound() || tensor.extent().isExact() != expected.isExact()) {
-                throw new AssertionError(what + ": " + name + " are " + KernelCall.shape(tensor) + " where the batch has " + expected.bound()
-                        + (expected.isExact() ? "" : " counted") + " rows and the heads " + columns + " columns");
+            if (tensor.columns() != columns
+                    || tensor.rows() != expected.bound()
+                    || tensor.extent().isExact() != expected.isExact()) {
+                throw new AssertionError(what + ": " + name + " are " + KernelCall.shape(tensor)
+                        + " where the batch has " + expected.bound() + (expected.isExact() ? "" : " counted")
+                        + " rows and the heads " + columns + " columns");
             }
         }
     }

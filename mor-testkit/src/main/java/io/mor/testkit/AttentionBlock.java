@@ -71,7 +71,8 @@ final class AttentionBlock implements RecursionBlock {
 
     @Override
     public long multiplyAddsPerRow(boolean projectsKeysAndValues) {
-        long projected = 2L * shape.attention().queryWidth() + (projectsKeysAndValues ? 2L * shape.attention().kvWidth() : 0);
+        long projected = 2L * shape.attention().queryWidth()
+                + (projectsKeysAndValues ? 2L * shape.attention().kvWidth() : 0);
         return layers.size() * projected * shape.hidden();
     }
 }

@@ -58,7 +58,11 @@ public final class BlockBench extends ModelBench {
      *
      * @param backend which it does not own
      */
-    public BlockBench(Backend backend, BiFunction<ModelShape, BlockPlacement, RecursionBlock> block, KvCache cache, Setting setting) {
+    public BlockBench(
+            Backend backend,
+            BiFunction<ModelShape, BlockPlacement, RecursionBlock> block,
+            KvCache cache,
+            Setting setting) {
         super(
                 backend,
                 config(HIDDEN, BLOCK_LAYERS, 2, 1, 18, setting.sharedNorms(), 0.3, setting.dropout()),
@@ -88,13 +92,20 @@ public final class BlockBench extends ModelBench {
     public List<double[]> walk(Phase phase, List<Integer> lengths, List<Integer> ids) {
         try (Region region = pool.region();
                 AssertingKvStorage storage = AssertingKvStorage.ofStep(model)) {
-            return rows(walk(region, storage, phase, lengths, ids, progress(3, 1)).rows());
+            return rows(
+                    walk(region, storage, phase, lengths, ids, progress(3, 1)).rows());
         }
     }
 
     private record Walked(ModelCall call, Tensor rows) {}
 
-    private Walked walk(Region region, AssertingKvStorage storage, Phase phase, List<Integer> lengths, List<Integer> ids, CallProgress progress) {
+    private Walked walk(
+            Region region,
+            AssertingKvStorage storage,
+            Phase phase,
+            List<Integer> lengths,
+            List<Integer> ids,
+            CallProgress progress) {
         ModelCall call = model.call(region, phase, weights, progress);
         TokenBatch batch = TokenBatches.ofSequences(region, lengths);
         return new Walked(call, model.rows(call, batch, region.ints(toArray(ids)), storage));
@@ -205,7 +216,8 @@ public final class BlockBench extends ModelBench {
             for (int i = 0; i < sequences.size(); i++) {
                 int slot = storage.open();
                 slots.add(slot);
-                List<Integer> prompt = sequences.get(i).subList(0, sequences.get(i).size() - 1);
+                List<Integer> prompt =
+                        sequences.get(i).subList(0, sequences.get(i).size() - 1);
                 storage.reserve(slot, prompt.size());
                 call(storage, slot, 0, prompt);
                 storage.synchronize();
@@ -223,13 +235,21 @@ public final class BlockBench extends ModelBench {
     }
 
     private void recurse(
-            AssertingKvStorage storage, List<List<Integer>> sequences, List<Integer> slots, List<Integer> delays, int call, Map<Integer, double[]> values) {
+            AssertingKvStorage storage,
+            List<List<Integer>> sequences,
+            List<Integer> slots,
+            List<Integer> delays,
+            int call,
+            Map<Integer, double[]> values) {
         record Waiting(int sequence, TokenRow row) {}
         List<Waiting> waiting = new ArrayList<>();
-        for (int recursion = 1; recursion <= RECURSIONS; recursion++) { // batches are sorted by recursion, then sequence
+        for (int recursion = 1;
+                recursion <= RECURSIONS;
+                recursion++) { // batches are sorted by recursion, then sequence
             for (int i = 0; i < sequences.size(); i++) {
                 if (call - delays.get(i) + 1 == recursion) {
-                    waiting.add(new Waiting(i, new TokenRow(slots.get(i), sequences.get(i).size() - 1, recursion)));
+                    waiting.add(new Waiting(
+                            i, new TokenRow(slots.get(i), sequences.get(i).size() - 1, recursion)));
                 }
             }
         }
@@ -241,8 +261,13 @@ public final class BlockBench extends ModelBench {
             TokenBatch batch = TokenBatches.of(
                     region,
                     waiting.stream().map(Waiting::row).toList(),
-                    waiting.stream().map(one -> sequences.get(one.sequence()).size()).toList());
-            Tensor rows = tensor(region, waiting.stream().map(one -> values.get(one.sequence())).toList(), HIDDEN);
+                    waiting.stream()
+                            .map(one -> sequences.get(one.sequence()).size())
+                            .toList());
+            Tensor rows = tensor(
+                    region,
+                    waiting.stream().map(one -> values.get(one.sequence())).toList(),
+                    HIDDEN);
             MorModel.Recursed recursed = model.recurse(modelCall, batch, rows, RoutingState.NONE, storage);
             List<double[]> updated = rows(recursed.rows());
             for (int i = 0; i < waiting.size(); i++) {
@@ -271,9 +296,11 @@ public final class BlockBench extends ModelBench {
             for (int r = 1; r <= recursion; r++) {
                 TokenBatch batch = TokenBatches.at(region, first, r);
                 output = block().apply(call, batch, rows, storage.visit(call, model.sharedStage(), batch));
-                if (output.rows() != values.size() || output.columns() != HIDDEN || !output.extent().equals(batch.extent())) {
-                    throw new AssertionError("the block made " + KernelCall.shape(output) + " of rows " + KernelCall.shape(rows)
-                            + "; the shape and extent must be the same");
+                if (output.rows() != values.size()
+                        || output.columns() != HIDDEN
+                        || !output.extent().equals(batch.extent())) {
+                    throw new AssertionError("the block made " + KernelCall.shape(output) + " of rows "
+                            + KernelCall.shape(rows) + "; the shape and extent must be the same");
                 }
             }
             return new Applied(rows(output), rows(rows));

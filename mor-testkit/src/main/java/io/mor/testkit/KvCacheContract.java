@@ -129,12 +129,15 @@ public abstract class KvCacheContract {
 
     @Test
     void whatUnselectedTokensLeaveIsThereForLaterReaders() {
-        // Spec 4.1: who reads recursion 1 at a later one sees every token there, also those that a router did not select.
+        // Spec 4.1: who reads recursion 1 at a later one sees every token there, also those that a router did not
+        // select.
         KvCache cache = createCache();
         for (int recursion = 2; recursion <= BlockBench.RECURSIONS; recursion++) {
             KvVisit plan = cache.visit(recursion, BlockBench.RECURSIONS, 0);
             if (plan.source() == 1) {
-                assertTrue(cache.everyCandidateRuns(1), "recursion " + recursion + " reads recursion 1, but everyCandidateRuns(1) is false");
+                assertTrue(
+                        cache.everyCandidateRuns(1),
+                        "recursion " + recursion + " reads recursion 1, but everyCandidateRuns(1) is false");
             }
         }
     }
@@ -161,7 +164,9 @@ public abstract class KvCacheContract {
             double[] before = bench.generate(ids, pieces, 0).rows().getLast();
             double[] after = bench.generate(changed, pieces, 0).rows().getLast();
             if (!hasWindows()) {
-                assertTrue(!Arrays.equals(before, after), "token " + (tokens - 1) + " does not see token 0: the cache forgot it");
+                assertTrue(
+                        !Arrays.equals(before, after),
+                        "token " + (tokens - 1) + " does not see token 0: the cache forgot it");
             }
         }
     }
@@ -202,7 +207,11 @@ public abstract class KvCacheContract {
     void aSingleTokenIsItsOwnContext() {
         try (BlockBench bench = bench(Setting.FULL_DEPTH)) {
             List<Integer> ids = List.of(7);
-            assertRows(bench.walk(Phase.CAUSAL, List.of(1), ids), bench.generate(ids, List.of(1), 0).rows(), 1e-12, "one token");
+            assertRows(
+                    bench.walk(Phase.CAUSAL, List.of(1), ids),
+                    bench.generate(ids, List.of(1), 0).rows(),
+                    1e-12,
+                    "one token");
         }
     }
 
@@ -220,12 +229,16 @@ public abstract class KvCacheContract {
                 for (int recursion = 1; recursion <= depth; recursion++) {
                     int r = recursion;
                     expected += IntStream.range(0, BlockBench.BLOCK_LAYERS)
-                            .filter(layer -> cache.visit(r, BlockBench.RECURSIONS, layer).writes())
+                            .filter(layer ->
+                                    cache.visit(r, BlockBench.RECURSIONS, layer).writes())
                             .count();
                 }
             }
             try (BlockBench bench = bench(setting)) {
-                assertEquals(expected, bench.generate(ids, List.of(tokens - 2, 1, 1), 0).entries(), "rows of keys and values held, " + setting);
+                assertEquals(
+                        expected,
+                        bench.generate(ids, List.of(tokens - 2, 1, 1), 0).entries(),
+                        "rows of keys and values held, " + setting);
             }
         }
     }
@@ -242,7 +255,9 @@ public abstract class KvCacheContract {
             assertRefused("not synchronized", () -> storage.reserve(slot, 1));
             assertRefused("out of order", () -> bench.call(storage, slot, 0, List.of(4)));
             storage.synchronize();
-            assertTrue(assertThrows(IllegalStateException.class, () -> storage.reserve(slot, 9)).getMessage().contains("room for 8"));
+            assertTrue(assertThrows(IllegalStateException.class, () -> storage.reserve(slot, 9))
+                    .getMessage()
+                    .contains("room for 8"));
             storage.release(slot);
             assertRefused("sequence " + slot + " is not open", () -> storage.release(slot));
             storage.close();
@@ -269,7 +284,8 @@ public abstract class KvCacheContract {
     void everyOtherBackendHereAgreesWithTheReference() {
         OtherBackends.forEach(other -> {
             try (BlockBench bench = bench(Setting.SKIPPING);
-                    BlockBench elsewhere = new BlockBench(other.backend(), AttentionBlock::new, createCache(), Setting.SKIPPING)) {
+                    BlockBench elsewhere =
+                            new BlockBench(other.backend(), AttentionBlock::new, createCache(), Setting.SKIPPING)) {
                 ModelChecks.assertAgree(bench, elsewhere, other, LENGTHS, IDS);
             }
         });

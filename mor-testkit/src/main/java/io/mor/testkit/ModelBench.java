@@ -55,7 +55,15 @@ public abstract class ModelBench implements AutoCloseable {
     }
 
     /** A model that applies one block {@link #RECURSIONS} times. */
-    static ModelConfig config(int hidden, int blockLayers, int heads, int kvHeads, int ffn, boolean sharedNorms, double initializerRange, double dropout) {
+    static ModelConfig config(
+            int hidden,
+            int blockLayers,
+            int heads,
+            int kvHeads,
+            int ffn,
+            boolean sharedNorms,
+            double initializerRange,
+            double dropout) {
         return new ModelConfig(
                 VOCABULARY,
                 hidden,
@@ -118,8 +126,8 @@ public abstract class ModelBench implements AutoCloseable {
     public Map<String, List<Double>> buffers() {
         Map<String, List<Double>> all = new LinkedHashMap<>();
         weights.buffers()
-                .forEach(buffer ->
-                        all.put(buffer.name(), Arrays.stream(read(buffer)).boxed().toList()));
+                .forEach(buffer -> all.put(
+                        buffer.name(), Arrays.stream(read(buffer)).boxed().toList()));
         return all;
     }
 

@@ -19,7 +19,8 @@ final class ModelChecks {
     private ModelChecks() {}
 
     static boolean same(List<double[]> one, List<double[]> other) {
-        return one.size() == other.size() && IntStream.range(0, one.size()).allMatch(i -> Arrays.equals(one.get(i), other.get(i)));
+        return one.size() == other.size()
+                && IntStream.range(0, one.size()).allMatch(i -> Arrays.equals(one.get(i), other.get(i)));
     }
 
     /** Fails with the first row and column that differ by more than a tolerance, relative to the larger of 1 and the expected value. */
@@ -37,7 +38,8 @@ final class ModelChecks {
             double allowed = tolerance * Math.max(1, Math.abs(expected[i]));
             boolean close = Double.compare(expected[i], actual[i]) == 0 || Math.abs(expected[i] - actual[i]) <= allowed;
             if (!close) {
-                throw new AssertionError(String.format(Locale.ROOT, "%s: column %d is %.17g, not %.17g", what, i, actual[i], expected[i]));
+                throw new AssertionError(String.format(
+                        Locale.ROOT, "%s: column %d is %.17g, not %.17g", what, i, actual[i], expected[i]));
             }
         }
     }
@@ -52,7 +54,9 @@ final class ModelChecks {
                 List<double[]> after = bench.walk(phase, lengths, changed);
                 for (int earlier = 0; earlier < first + position; earlier++) {
                     assertValues(
-                            before.get(earlier), after.get(earlier), 0,
+                            before.get(earlier),
+                            after.get(earlier),
+                            0,
                             phase + ": not causal: a change of row " + (first + position) + " changed row " + earlier);
                 }
             }
@@ -69,11 +73,13 @@ final class ModelChecks {
         BlockBench.Generated pieces = bench.generate(ids, List.of(second, 1, 2, tokens - second - 3), 2);
         assertRows(atOnce.rows(), pieces.rows(), 0, "in pieces, in another slot, against the prompt at once");
         if (atOnce.entries() != singly.entries() || atOnce.entries() != pieces.entries()) {
-            throw new AssertionError("rows of keys and values held: " + atOnce.entries() + " after the prompt at once, " + singly.entries()
-                    + " token by token, " + pieces.entries() + " in pieces");
+            throw new AssertionError("rows of keys and values held: " + atOnce.entries() + " after the prompt at once, "
+                    + singly.entries() + " token by token, " + pieces.entries() + " in pieces");
         }
         assertRows(
-                bench.walk(Phase.CAUSAL, List.of(tokens), ids), atOnce.rows(), 1e-12,
+                bench.walk(Phase.CAUSAL, List.of(tokens), ids),
+                atOnce.rows(),
+                1e-12,
                 "the prompt through pages against the whole sequence without");
     }
 
@@ -82,7 +88,9 @@ final class ModelChecks {
         List<Integer> ids = BlockBench.ids(9, 14);
         List<List<Integer>> sequences = List.of(ids.subList(0, 5), ids.subList(5, 6), ids.subList(6, 14));
         assertRows(
-                bench.lastRows(sequences, List.of(0, 0, 0)), bench.lastRows(sequences, List.of(2, 0, 1)), 0,
+                bench.lastRows(sequences, List.of(0, 0, 0)),
+                bench.lastRows(sequences, List.of(2, 0, 1)),
+                0,
                 "a batch of mixed recursions against uniform batches");
     }
 
@@ -91,7 +99,11 @@ final class ModelChecks {
         int first = 0;
         for (int length : lengths) {
             List<double[]> alone = bench.walk(phase, List.of(length), ids.subList(first, first + length));
-            assertRows(alone, together.subList(first, first + length), 0, phase + ": a sequence of " + length + " among others");
+            assertRows(
+                    alone,
+                    together.subList(first, first + length),
+                    0,
+                    phase + ": a sequence of " + length + " among others");
             first += length;
         }
     }
@@ -101,7 +113,9 @@ final class ModelChecks {
             assertRows(List.of(), bench.walk(phase, List.of(0), List.of()), 0, phase + " of no tokens");
             List<Integer> ids = List.of(4, 5, 6);
             assertRows(
-                    bench.walk(phase, List.of(3), ids), bench.walk(phase, List.of(0, 3, 0), ids), 0,
+                    bench.walk(phase, List.of(3), ids),
+                    bench.walk(phase, List.of(0, 3, 0), ids),
+                    0,
                     phase + " of a sequence between empty ones");
         }
         bench.train(List.of(0), List.of());
@@ -130,30 +144,49 @@ final class ModelChecks {
                 double slope = (above - bench.objective(lengths, ids)) / (2 * STEP);
                 if (!(Math.abs(slope - gradient[i]) <= GRADIENT_TOLERANCE * Math.max(1, Math.abs(slope)))) {
                     throw new AssertionError(String.format(
-                            Locale.ROOT, "the gradient of %s[%d] is %.9g, central differences say %.9g", parameter.name(), i, gradient[i], slope));
+                            Locale.ROOT,
+                            "the gradient of %s[%d] is %.9g, central differences say %.9g",
+                            parameter.name(),
+                            i,
+                            gradient[i],
+                            slope));
                 }
             }
             bench.write(parameter, values);
         }
     }
 
-    static void assertAgree(BlockBench reference, BlockBench elsewhere, OtherBackends.Other other, List<Integer> lengths, List<Integer> ids) {
+    static void assertAgree(
+            BlockBench reference,
+            BlockBench elsewhere,
+            OtherBackends.Other other,
+            List<Integer> lengths,
+            List<Integer> ids) {
         for (Phase phase : Phase.values()) {
             assertRows(
-                    reference.walk(phase, lengths, ids), elsewhere.walk(phase, lengths, ids), other.tolerance(),
+                    reference.walk(phase, lengths, ids),
+                    elsewhere.walk(phase, lengths, ids),
+                    other.tolerance(),
                     phase + " on backend " + other.id());
         }
         reference.train(lengths, ids);
         elsewhere.train(lengths, ids);
         for (Parameter parameter : reference.weights().parameters()) {
             assertValues(
-                    reference.gradient(parameter), elsewhere.gradient(elsewhere.parameter(parameter.name())), 10 * other.tolerance(),
+                    reference.gradient(parameter),
+                    elsewhere.gradient(elsewhere.parameter(parameter.name())),
+                    10 * other.tolerance(),
                     "gradient of " + parameter.name() + " on backend " + other.id());
         }
         List<Integer> single = ids.subList(0, lengths.getFirst());
         assertRows(
-                reference.generate(single, Collections.nCopies(single.size(), 1), 0).rows(),
-                elsewhere.generate(single, Collections.nCopies(single.size(), 1), 0).rows(),
-                other.tolerance(), "token by token on backend " + other.id());
+                reference
+                        .generate(single, Collections.nCopies(single.size(), 1), 0)
+                        .rows(),
+                elsewhere
+                        .generate(single, Collections.nCopies(single.size(), 1), 0)
+                        .rows(),
+                other.tolerance(),
+                "token by token on backend " + other.id());
     }
 }

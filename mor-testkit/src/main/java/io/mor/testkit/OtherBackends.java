@@ -50,7 +50,8 @@ final class OtherBackends {
             }
         }
         if (compared == 0) {
-            throw new TestAbortedException("no other backend on the test's class path works here; add mor-backend-cpu as a test dependency");
+            throw new TestAbortedException(
+                    "no other backend on the test's class path works here; add mor-backend-cpu as a test dependency");
         }
     }
 

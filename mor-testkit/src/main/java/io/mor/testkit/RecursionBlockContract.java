@@ -39,7 +39,8 @@ public abstract class RecursionBlockContract {
     private static final KvCache OWN = (recursion, recursions, layer) -> KvVisit.own(recursion);
 
     /** Later recursions read the first: they project nothing. */
-    private static final KvCache SHARED = (recursion, recursions, layer) -> recursion == 1 ? KvVisit.own(1) : KvVisit.shared(1);
+    private static final KvCache SHARED =
+            (recursion, recursions, layer) -> recursion == 1 ? KvVisit.own(1) : KvVisit.shared(1);
 
     private Backend backend;
 
@@ -96,7 +97,8 @@ public abstract class RecursionBlockContract {
             RecursionBlock block = bench.block();
             assertEquals(block.parameters(), block.parameters());
             assertEquals(block.buffers(), block.buffers());
-            List<String> names = block.parameters().stream().map(Parameter::name).toList();
+            List<String> names =
+                    block.parameters().stream().map(Parameter::name).toList();
             assertEquals(names.size(), new HashSet<>(names).size(), "names occur twice in " + names);
         }
     }
@@ -106,7 +108,9 @@ public abstract class RecursionBlockContract {
         try (BlockBench bench = bench(OWN, Setting.SKIPPING)) {
             List<String> first = names(createBlock(bench.shape(), new BlockPlacement(0, 2, 1)));
             List<String> second = names(createBlock(bench.shape(), new BlockPlacement(2, 1, 3)));
-            assertTrue(Collections.disjoint(first, second), () -> "blocks at layers 0 and 2 share names: " + first + " and " + second);
+            assertTrue(
+                    Collections.disjoint(first, second),
+                    () -> "blocks at layers 0 and 2 share names: " + first + " and " + second);
         }
     }
 
@@ -121,12 +125,16 @@ public abstract class RecursionBlockContract {
             try (BlockBench bench = new BlockBench(counter, this::createBlock, cache, Setting.FULL_DEPTH)) {
                 List<double[]> rows = IDS.stream().map(bench::embedding).toList();
                 long first = counted(counter, bench, rows, 1);
-                assertEquals(bench.block().multiplyAddsPerRow(true), first, "multiply-adds of a row, keys and values projected");
+                assertEquals(
+                        bench.block().multiplyAddsPerRow(true),
+                        first,
+                        "multiply-adds of a row, keys and values projected");
                 boolean projects = cache == OWN;
                 assertEquals(
                         bench.block().multiplyAddsPerRow(projects),
                         counted(counter, bench, rows, 2) - first,
-                        "multiply-adds of a row at recursion 2, keys and values " + (projects ? "" : "not ") + "projected");
+                        "multiply-adds of a row at recursion 2, keys and values " + (projects ? "" : "not ")
+                                + "projected");
             }
         }
         counter.close();
@@ -144,7 +152,8 @@ public abstract class RecursionBlockContract {
     void keepsShapeAndExtentAndLeavesItsInputAlone() {
         try (BlockBench bench = bench(OWN, Setting.SKIPPING)) {
             for (int length : new int[] {0, 1, 7}) {
-                List<double[]> rows = IDS.subList(0, length).stream().map(bench::embedding).toList();
+                List<double[]> rows =
+                        IDS.subList(0, length).stream().map(bench::embedding).toList();
                 for (Phase phase : Phase.values()) {
                     Applied applied = bench.apply(phase, 1, rows);
                     assertEquals(length, applied.output().size());
@@ -185,11 +194,18 @@ public abstract class RecursionBlockContract {
         try (BlockBench without = bench(OWN, Setting.SKIPPING);
                 BlockBench with = bench(OWN, new Setting(true, true, 0.5))) {
             for (Phase phase : List.of(Phase.CAUSAL, Phase.FULL_SEQUENCE_EVALUATION)) {
-                assertRows(without.walk(phase, LENGTHS, IDS), with.walk(phase, LENGTHS, IDS), 0, phase + " with a dropout of 0.5");
+                assertRows(
+                        without.walk(phase, LENGTHS, IDS),
+                        with.walk(phase, LENGTHS, IDS),
+                        0,
+                        phase + " with a dropout of 0.5");
             }
             List<double[]> dropped = with.walk(Phase.TRAINING, LENGTHS, IDS);
             assertRows(dropped, with.walk(Phase.TRAINING, LENGTHS, IDS), 0, "the same micro-batch twice");
-            assertEquals(dropsOut(), !ModelChecks.same(without.walk(Phase.TRAINING, LENGTHS, IDS), dropped), "dropsOut() says otherwise");
+            assertEquals(
+                    dropsOut(),
+                    !ModelChecks.same(without.walk(Phase.TRAINING, LENGTHS, IDS), dropped),
+                    "dropsOut() says otherwise");
         }
     }
 
@@ -209,9 +225,13 @@ public abstract class RecursionBlockContract {
         try (BlockBench bench = bench(OWN, Setting.FULL_DEPTH)) {
             List<Integer> changed = new ArrayList<>(IDS.subList(0, 5));
             changed.set(0, (changed.getFirst() + 1) % BlockBench.VOCABULARY);
-            double[] before = bench.walk(Phase.CAUSAL, List.of(5), IDS.subList(0, 5)).getLast();
+            double[] before =
+                    bench.walk(Phase.CAUSAL, List.of(5), IDS.subList(0, 5)).getLast();
             double[] after = bench.walk(Phase.CAUSAL, List.of(5), changed).getLast();
-            assertEquals(attends(), !Arrays.equals(before, after), "attends() says otherwise: row 4 after a change of row 0");
+            assertEquals(
+                    attends(),
+                    !Arrays.equals(before, after),
+                    "attends() says otherwise: row 4 after a change of row 0");
         }
     }
 
@@ -278,7 +298,11 @@ public abstract class RecursionBlockContract {
         try (BlockBench near = bench(OWN, Setting.SKIPPING);
                 BlockBench far = new BlockBench(spoiling, this::createBlock, OWN, Setting.SKIPPING)) {
             for (Phase phase : Phase.values()) {
-                assertRows(near.walk(phase, LENGTHS, IDS), far.walk(phase, LENGTHS, IDS), 0, phase + " with NaN beyond counts");
+                assertRows(
+                        near.walk(phase, LENGTHS, IDS),
+                        far.walk(phase, LENGTHS, IDS),
+                        0,
+                        phase + " with NaN beyond counts");
             }
             near.train(LENGTHS, IDS);
             far.train(LENGTHS, IDS);
@@ -293,7 +317,10 @@ public abstract class RecursionBlockContract {
     void viewsAreAskedForOnceAndOnlyByBlocksThatAttend() {
         try (BlockBench bench = bench(OWN, Setting.SKIPPING)) {
             long entries = bench.generate(IDS, List.of(IDS.size()), 0).entries();
-            assertEquals(attends(), entries > 0, "attends() says otherwise: " + entries + " rows of keys and values were stored");
+            assertEquals(
+                    attends(),
+                    entries > 0,
+                    "attends() says otherwise: " + entries + " rows of keys and values were stored");
         }
     }
 
@@ -318,7 +345,9 @@ public abstract class RecursionBlockContract {
         try (BlockBench bench = bench(OWN, new Setting(true, false, 0))) {
             bench.train(LENGTHS, IDS);
             for (Parameter parameter : bench.block().parameters()) {
-                assertTrue(Arrays.stream(bench.gradient(parameter)).anyMatch(value -> value != 0), parameter.name() + " gets no gradient");
+                assertTrue(
+                        Arrays.stream(bench.gradient(parameter)).anyMatch(value -> value != 0),
+                        parameter.name() + " gets no gradient");
             }
         }
     }

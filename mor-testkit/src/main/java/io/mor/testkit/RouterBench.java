@@ -23,7 +23,6 @@ import io.mor.runtime.model.ModelParts;
 import io.mor.runtime.model.MorModel;
 import io.mor.runtime.model.TokenBatches;
 import io.mor.runtime.model.TokenRow;
-import io.mor.runtime.model.Weights;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -309,12 +308,24 @@ public final class RouterBench extends ModelBench {
             Tensor previous = call.ops().gatherRows(rows, selected.index(), selected.extent());
             Tensor output = new RowwiseBlock().apply(call, batch, previous, NO_VIEWS);
             Map<String, Tensor> columns = new LinkedHashMap<>();
-            routing.state().columns().forEach((name, column) ->
-                    columns.put(name, call.ops().gatherRows(column, selected.index(), selected.extent())));
-            Optional<Tensor> gate = routing.gate().map(all -> call.ops().gatherRows(all, selected.index(), selected.extent()));
+            routing.state()
+                    .columns()
+                    .forEach((name, column) ->
+                            columns.put(name, call.ops().gatherRows(column, selected.index(), selected.extent())));
+            Optional<Tensor> gate =
+                    routing.gate().map(all -> call.ops().gatherRows(all, selected.index(), selected.extent()));
             Tensor own = router().update(
-                    call, TokenBatches.select(region, batch, selected), previous, output, new RoutingState(columns), gate);
-            Tensor gated = call.ops().add(previous, gate.map(factors -> call.ops().scaleRows(output, factors)).orElse(output));
+                            call,
+                            TokenBatches.select(region, batch, selected),
+                            previous,
+                            output,
+                            new RoutingState(columns),
+                            gate);
+            Tensor gated = call.ops()
+                    .add(
+                            previous,
+                            gate.map(factors -> call.ops().scaleRows(output, factors))
+                                    .orElse(output));
             return new Updates(rows(own), rows(gated));
         }
     }

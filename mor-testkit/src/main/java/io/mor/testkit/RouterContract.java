@@ -196,7 +196,10 @@ public abstract class RouterContract {
                     Optional<double[]> expected = closedForm(other, row, depth);
                     assumeTrue(expected.isPresent(), "the subclass has no closed form");
                     ModelChecks.assertValues(
-                            expected.get(), alone(other, row).value(), 1e-12, "a token after " + depth + " recursions, against closedForm()");
+                            expected.get(),
+                            alone(other, row).value(),
+                            1e-12,
+                            "a token after " + depth + " recursions, against closedForm()");
                 }
             }
         }
@@ -216,7 +219,8 @@ public abstract class RouterContract {
         int depth = 0;
         while (depth < RouterBench.RECURSIONS) {
             List<TokenRow> token = List.of(new TokenRow(0, position, depth + 1));
-            RouterBench.Recursion result = bench.recurse(Phase.CAUSAL, token, List.of(value), state, sequence -> length);
+            RouterBench.Recursion result =
+                    bench.recurse(Phase.CAUSAL, token, List.of(value), state, sequence -> length);
             if (result.selected().isEmpty()) {
                 break;
             }
@@ -232,21 +236,31 @@ public abstract class RouterContract {
         RouterBench.Walk walk = bench.walk(Phase.FULL_SEQUENCE_EVALUATION, LENGTHS, IDS, EVALUATION);
         Map<String, Double> expected =
                 closedFormLosses(bench, IDS.stream().map(bench::embedding).toList(), walk);
-        assumeTrue(walk.losses().isEmpty() || !expected.isEmpty(), "the subclass has no closed forms of " + walk.losses().keySet());
+        assumeTrue(
+                walk.losses().isEmpty() || !expected.isEmpty(),
+                "the subclass has no closed forms of " + walk.losses().keySet());
         assertEquals(expected.keySet(), walk.losses().keySet(), "losses with a closed form");
-        expected.forEach((name, value) ->
-                assertEquals(value, walk.losses().get(name), 1e-12 * Math.max(1, Math.abs(value)), name + " against closedFormLosses()"));
+        expected.forEach((name, value) -> assertEquals(
+                value,
+                walk.losses().get(name),
+                1e-12 * Math.max(1, Math.abs(value)),
+                name + " against closedFormLosses()"));
     }
 
     @Test
     void updatesByGatedAdditionOrSaysNot() {
         boolean same = true;
         for (int recursion = 1; recursion <= RouterBench.RECURSIONS; recursion++) {
-            RouterBench.Updates updates =
-                    bench.updates(tokens(LENGTHS, recursion), IDS.stream().map(bench::embedding).toList(), LENGTHS::get);
+            RouterBench.Updates updates = bench.updates(
+                    tokens(LENGTHS, recursion),
+                    IDS.stream().map(bench::embedding).toList(),
+                    LENGTHS::get);
             if (bench.router().updatesByGatedAddition()) {
                 ModelChecks.assertRows(
-                        updates.gated(), updates.own(), 0, "update() at recursion " + recursion
+                        updates.gated(),
+                        updates.own(),
+                        0,
+                        "update() at recursion " + recursion
                                 + " against previous + gate * output, which updatesByGatedAddition() says it is");
             }
             same &= ModelChecks.same(updates.gated(), updates.own());
@@ -261,13 +275,16 @@ public abstract class RouterContract {
                 for (Phase phase : Phase.values()) {
                     RouterBench.Walk expected = bench.walk(phase, LENGTHS, IDS, EVALUATION);
                     RouterBench.Walk actual = elsewhere.walk(phase, LENGTHS, IDS, EVALUATION);
-                    assertEquals(expected.selected(), actual.selected(), phase + ": selections on backend " + other.id());
-                    ModelChecks.assertRows(expected.rows(), actual.rows(), other.tolerance(), phase + " on backend " + other.id());
-                    expected.losses().forEach((name, value) -> assertEquals(
-                            value,
-                            actual.losses().get(name),
-                            other.tolerance() * Math.max(1, Math.abs(value)),
-                            phase + ": " + name + " on backend " + other.id()));
+                    assertEquals(
+                            expected.selected(), actual.selected(), phase + ": selections on backend " + other.id());
+                    ModelChecks.assertRows(
+                            expected.rows(), actual.rows(), other.tolerance(), phase + " on backend " + other.id());
+                    expected.losses()
+                            .forEach((name, value) -> assertEquals(
+                                    value,
+                                    actual.losses().get(name),
+                                    other.tolerance() * Math.max(1, Math.abs(value)),
+                                    phase + ": " + name + " on backend " + other.id()));
                 }
                 bench.train(LENGTHS, IDS, RouterBench.progress(4, 2));
                 elsewhere.train(LENGTHS, IDS, RouterBench.progress(4, 2));
@@ -393,7 +410,8 @@ public abstract class RouterContract {
                     assertEquals(
                             walk.depths().get(earlier),
                             other.depths().get(earlier),
-                            "not causal: a change of row " + (first + position) + " changed the depth of row " + earlier);
+                            "not causal: a change of row " + (first + position) + " changed the depth of row "
+                                    + earlier);
                     assertArrayEquals(
                             walk.rows().get(earlier),
                             other.rows().get(earlier),
@@ -411,7 +429,10 @@ public abstract class RouterContract {
         RouterBench.Walk atOnce = bench.walk(Phase.CAUSAL, lengths, ids, EVALUATION);
         for (int position = 0; position < ids.size(); position++) {
             Alone alone = alone(bench, bench.embedding(ids.get(position)), position, 11);
-            assertEquals(atOnce.depths().get(position), alone.depth(), "token by token against the prompt at once: depth at position " + position);
+            assertEquals(
+                    atOnce.depths().get(position),
+                    alone.depth(),
+                    "token by token against the prompt at once: depth at position " + position);
             ModelChecks.assertValues(
                     atOnce.rows().get(position),
                     normalized(alone.value()),

@@ -15,6 +15,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Supplier;
 
 /**
  * Work without memory or arithmetic: shapes alone. Its {@link #backend} answers like another one, but its tensors have no values and its kernels
@@ -120,6 +121,10 @@ public final class DryRun {
             case "allocateInts" -> allocateInts((int) arguments[0]);
             case "view" -> view(arguments);
             case "release", "close" -> null;
+            case "repeated" -> {
+                ((Runnable) arguments[1]).run();
+                yield null;
+            }
             case "equals" -> proxy == arguments[0];
             case "hashCode" -> System.identityHashCode(proxy);
             case "toString" -> "shapes of " + real;
@@ -159,6 +164,10 @@ public final class DryRun {
         }
         if (method.getReturnType() == double[].class) {
             return new double[elements(arguments[0])];
+        }
+        if (method.getReturnType() == Supplier.class) {
+            double[] zeros = new double[elements(arguments[0])];
+            return (Supplier<double[]>) () -> zeros;
         }
         return method.getReturnType() == int[].class ? new int[((IntTensor) arguments[0]).length()] : null;
     }
