@@ -5,6 +5,7 @@
  */
 module io.mor.cli {
     requires info.picocli;
+    requires io.mor.report;
     requires io.mor.study;
     requires io.mor.runtime;
     requires tools.jackson.databind;

@@ -17,6 +17,7 @@ import picocli.CommandLine.Spec;
             EvalCommand.class,
             CalibrateCommand.class,
             GenerateCommand.class,
+            ReportCommand.class,
             ImportCommand.class,
             ConformanceCommand.class,
             PluginsCommand.class,

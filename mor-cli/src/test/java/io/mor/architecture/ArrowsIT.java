@@ -16,7 +16,7 @@ import java.util.TreeSet;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 
-/** The arrows of the design, over the packaged classes: cli to study to runtime to api, and plugins to api. */
+/** The arrows of the design, over the packaged classes: cli to report to study to runtime to api, and plugins to api. */
 class ArrowsIT {
 
     /** Fewer means that a jar was not read, and rules would hold of nothing. */
@@ -36,6 +36,7 @@ class ArrowsIT {
             "io.mor.api",
             "io.mor.runtime",
             "io.mor.study",
+            "io.mor.report",
             "io.mor.cli",
             "io.mor.router",
             "io.mor.kvcache",
@@ -92,7 +93,7 @@ class ArrowsIT {
                 .resideInAPackage("io.mor.runtime..")
                 .should()
                 .dependOnClassesThat()
-                .resideInAnyPackage("io.mor.study..", "io.mor.cli..")
+                .resideInAnyPackage("io.mor.study..", "io.mor.report..", "io.mor.cli..")
                 .check(CLASSES);
     }
 
@@ -111,6 +112,31 @@ class ArrowsIT {
                 .should()
                 .dependOnClassesThat()
                 .resideInAPackage("io.mor.cli..")
+                .check(CLASSES);
+    }
+
+    @Test
+    void reportsAreMadeOfResultsAloneAndStudiesKnowNothingOfThem() {
+        noClasses()
+                .that()
+                .resideInAPackage("io.mor.report..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAnyPackage("io.mor.cli..", "io.mor.api..")
+                .check(CLASSES);
+        noClasses()
+                .that()
+                .resideInAPackage("io.mor.report..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAnyPackage(PLUGINS)
+                .check(CLASSES);
+        noClasses()
+                .that()
+                .resideInAPackage("io.mor.study..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("io.mor.report..")
                 .check(CLASSES);
     }
 
@@ -137,10 +163,10 @@ class ArrowsIT {
     }
 
     @Test
-    void jacksonStaysInTheRuntimeInStudiesAndInTheCommandLine() {
+    void jacksonStaysInTheRuntimeInStudiesInReportsAndInTheCommandLine() {
         noClasses()
                 .that()
-                .resideOutsideOfPackages("io.mor.runtime..", "io.mor.study..", "io.mor.cli..")
+                .resideOutsideOfPackages("io.mor.runtime..", "io.mor.study..", "io.mor.report..", "io.mor.cli..")
                 .should()
                 .dependOnClassesThat()
                 .resideInAPackage("tools.jackson..")

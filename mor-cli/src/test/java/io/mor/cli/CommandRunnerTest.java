@@ -67,6 +67,7 @@ class CommandRunnerTest {
         assertAll(
                 missing("RUN", "generate"),
                 missing("RUN", "eval"),
+                missing("STUDY", "report"),
                 missing("--mean-depth", "calibrate", "run"),
                 missing("--out", "import", "llama2c", "model.bin"),
                 missing("DIR", "conformance"),
