@@ -1,6 +1,7 @@
 package io.mor.testkit;
 
 import io.mor.api.backend.Backend;
+import io.mor.api.backend.Precision;
 import io.mor.api.tensor.Extent;
 import io.mor.api.tensor.IntTensor;
 import io.mor.api.tensor.Tensor;
@@ -78,8 +79,13 @@ public final class AssertingBackend extends InterceptedBackend {
 
     @Override
     public Tensor allocate(int rows, int columns) {
+        return allocate(rows, columns, precision());
+    }
+
+    @Override
+    public Tensor allocate(int rows, int columns, Precision precision) {
         requireOpen("allocate");
-        Tensor tensor = super.allocate(rows, columns);
+        Tensor tensor = super.allocate(rows, columns, precision);
         if (tensor.rows() != rows
                 || tensor.columns() != columns
                 || !tensor.extent().isExact()) {

@@ -39,7 +39,7 @@ public abstract class BackendContract
 
     /** The largest difference, relative to the larger of 1 and the exact value, in a result whose longest sum has so many terms. */
     protected double tolerance(int terms) {
-        return tolerance(bench.subject().precision(), terms);
+        return tolerance(bench.subject().activationPrecision(KernelCheck.WIDE), terms);
     }
 
     static double tolerance(Precision precision, int terms) {

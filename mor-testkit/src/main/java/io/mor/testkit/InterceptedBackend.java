@@ -48,13 +48,28 @@ abstract class InterceptedBackend implements Backend {
     }
 
     @Override
+    public Precision activationPrecision(int columns) {
+        return delegate.activationPrecision(columns);
+    }
+
+    @Override
     public boolean rowIndependent() {
         return delegate.rowIndependent();
     }
 
     @Override
+    public long logitsAtATime() {
+        return delegate.logitsAtATime();
+    }
+
+    @Override
     public Tensor allocate(int rows, int columns) {
         return delegate.allocate(rows, columns);
+    }
+
+    @Override
+    public Tensor allocate(int rows, int columns, Precision precision) {
+        return delegate.allocate(rows, columns, precision);
     }
 
     @Override

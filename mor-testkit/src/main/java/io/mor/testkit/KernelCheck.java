@@ -27,7 +27,10 @@ public final class KernelCheck {
             Batch.counted(13, 64));
 
     private final KernelBench bench;
-    private int[] columns = {1, 2, 3, 8, 17, 67};
+    /** Columns for which a backend keeps what layers make in the least precision that it has. */
+    static final int WIDE = 1 << 12;
+
+    private int[] columns = {1, 2, 3, 8, 17, 67, 72};
     private List<Batch> batches = BATCHES;
     private boolean bothWays;
     private boolean rowByRow = true;
@@ -43,7 +46,7 @@ public final class KernelCheck {
         void run(KernelRun run);
     }
 
-    /** The columns to test with, instead of 1, 2, 3, 8, 17 and 67. */
+    /** The columns to test with, instead of 1, 2, 3, 8, 17, 67 and 72. */
     public KernelCheck columns(int... counts) {
         columns = counts.clone();
         return this;
@@ -123,7 +126,12 @@ public final class KernelCheck {
         String place = " (" + width + " columns, " + batch + (accumulate ? ", accumulating" : "") + ", "
                 + backend.description() + ")";
         try (KernelRun run = new KernelRun(
-                backend, bench.subject().precision(), bench.tolerance(backend), batch, width, accumulate)) {
+                backend,
+                bench.subject().activationPrecision(WIDE),
+                bench.tolerance(backend),
+                batch,
+                width,
+                accumulate)) {
             program.run(run);
             return run.results();
         } catch (AssertionError | RuntimeException e) {

@@ -9,6 +9,7 @@ import io.mor.api.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.IntUnaryOperator;
 
 /**
@@ -107,6 +108,10 @@ public final class KernelRun implements AutoCloseable {
 
     /** Values for the rows of the batch. */
     public Operand rows(String name, int width, Operand.Cell values) {
+        return rows(name, width, backend.activationPrecision(width), values); // rows are what layers make
+    }
+
+    private Operand rows(String name, int width, Precision stored, Operand.Cell values) {
         double[] all = new double[batch.bound() * width];
         Arrays.fill(all, Double.NaN);
         for (int row = 0; row < rows(); row++) {
@@ -114,7 +119,14 @@ public final class KernelRun implements AutoCloseable {
                 all[row * width + column] = round(values.at(row, column));
             }
         }
-        return operand(name, all, width, extent, rows(), true);
+        return operand(name, all, width, extent, rows(), Optional.of(stored));
+    }
+
+    /** Uniform numbers in [low, high) for the rows of the batch, in full precision as the moments of an optimizer. */
+    public Operand fullRows(String name, int width, double low, double high) {
+        int[] identities = batch.identities();
+        return rows(
+                name, width, backend.precision(), (row, column) -> uniform(name, identities[row], column, low, high));
     }
 
     /** Uniform numbers in [-1, 1), the same for every batch. */
@@ -133,7 +145,7 @@ public final class KernelRun implements AutoCloseable {
         for (int i = 0; i < all.length; i++) {
             all[i] = round(values.at(i / width, i % width));
         }
-        return operand(name, all, width, Extent.exact(rows), rows, false);
+        return operand(name, all, width, Extent.exact(rows), rows, Optional.empty());
     }
 
     /** Integers for the rows of the batch, by a row's identity. */
@@ -200,15 +212,18 @@ public final class KernelRun implements AutoCloseable {
         };
     }
 
-    private Operand operand(String name, double[] values, int width, Extent rowExtent, int used, boolean perRow) {
+    private Operand operand(
+            String name, double[] values, int width, Extent rowExtent, int used, Optional<Precision> ofRows) {
         int bound = rowExtent.bound();
+        boolean perRow = ofRows.isPresent();
+        Precision stored = ofRows.orElse(backend.precision()); // a matrix is a weight
         if (rowExtent.isExact() && bound % 2 == 0) {
-            Tensor plain = backend.allocate(bound, width);
+            Tensor plain = backend.allocate(bound, width, stored);
             tensors.add(plain);
             backend.write(plain, values);
             return new Operand(this, name, plain, values, used, perRow);
         }
-        Tensor base = backend.allocate(bound + 2, width);
+        Tensor base = backend.allocate(bound + 2, width, stored);
         tensors.add(base);
         double[] guarded = new double[values.length + 2 * width];
         Arrays.fill(guarded, GUARD);

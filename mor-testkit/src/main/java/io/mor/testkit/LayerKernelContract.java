@@ -1,5 +1,7 @@
 package io.mor.testkit;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
 import io.mor.api.backend.Backend;
 import io.mor.api.tensor.IntTensor;
 import io.mor.api.tensor.Tensor;
@@ -88,7 +90,7 @@ public interface LayerKernelContract extends OnBench {
     @Test
     default void rmsNormDividesByTheRootMeanSquare() {
         for (boolean variants : new boolean[] {false, true}) {
-            bench().kernel().columns(1, 2, 17, 67, 257).check(run -> {
+            bench().kernel().columns(1, 2, 17, 67, 257, 264).check(run -> {
                 int width = run.columns();
                 Operand x = run.rows("x", width);
                 Operand weight = run.matrix("weight", variants ? 3 : 1, width);
@@ -220,7 +222,7 @@ public interface LayerKernelContract extends OnBench {
 
     @Test
     default void crossEntropyIsTheNegativeLogarithmOfTheProbability() {
-        bench().kernel().columns(1, 2, 17, 131, 257).check(run -> {
+        bench().kernel().columns(1, 2, 17, 131, 257, 264).check(run -> {
             Operand logits = run.rows("logits", run.columns(), -4, 4);
             IntOperand target = run.rowIndices("target", run.columns());
             Operand out = run.rows("out", 1);
@@ -244,7 +246,7 @@ public interface LayerKernelContract extends OnBench {
                             (in, out, dout, to) -> gradient.backend()
                                     .crossEntropyBackward(to.get("logits"), in.get("logits"), target, dout));
         });
-        bench().kernel().columns(1, 2, 17, 131, 257).check(run -> {
+        bench().kernel().columns(1, 2, 17, 131, 257, 264).check(run -> {
             Operand logits = run.rows("logits", run.columns(), -4, 4);
             IntOperand target = run.rowIndices("target", run.columns());
             Operand dy = run.rows("dy", 1);
@@ -257,6 +259,67 @@ public interface LayerKernelContract extends OnBench {
             dlogits.expect(run.columns(), expected);
             run.backend().crossEntropyBackward(logits.tensor(), logits.tensor(), target.tensor(), dy.tensor());
             logits.expect(run.columns(), expected);
+        });
+    }
+
+    @Test
+    default void crossEntropyGradientGivesTheLossAndTheSlopeInPlace() {
+        bench().kernel().columns(1, 2, 17, 131, 257, 264).check(run -> {
+            Operand logits = run.rows("logits", run.columns(), -4, 4);
+            IntOperand target = run.rowIndices("target", run.columns());
+            Operand dy = run.rows("dy", 1);
+            Operand out = run.rows("out", 1);
+            run.backend().crossEntropyGradient(out.tensor(), logits.tensor(), target.tensor(), dy.tensor());
+            Operand.Cell total =
+                    (row, ignored) -> Math.log(sum(run.columns(), column -> Math.exp(logits.at(row, column))));
+            out.expect(run.columns(), (row, ignored) -> total.at(row, 0) - logits.at(row, target.at(row)));
+            logits.expect(
+                    run.columns(),
+                    (row, column) ->
+                            (Math.exp(logits.at(row, column) - total.at(row, 0)) - (column == target.at(row) ? 1 : 0))
+                                    * dy.at(row, 0));
+        });
+    }
+
+    @Test
+    default void matmulAddAddsTheProductToAnotherMatrix() {
+        for (boolean inPlace : new boolean[] {false, true}) {
+            bench().kernel().columns(1, 2, 17, 67, 72).check(run -> {
+                Operand a = run.rows("a", run.columns());
+                Operand b = run.matrix("b", 40, run.columns());
+                Operand base = run.rows("base", 40);
+                Operand out = inPlace ? base : run.rows("out", 40);
+                run.backend().matmulAdd(out.tensor(), base.tensor(), a.tensor(), false, b.tensor(), true);
+                out.expect(
+                        run.columns(),
+                        (row, column) ->
+                                base.at(row, column) + sum(run.columns(), k -> a.at(row, k) * b.at(column, k)));
+            });
+        }
+    }
+
+    @Test
+    default void swiGluBackwardGivesTheGatedValuesAgainWithTheBitsOfTheWayForward() {
+        bench().kernel().check(run -> {
+            Operand gate = run.rows("gate", run.columns(), -4, 4);
+            Operand up = run.rows("up", run.columns());
+            Operand dy = run.rows("dy", run.columns());
+            Operand dgate = run.rows("dgate", run.columns());
+            Operand dup = run.rows("dup", run.columns());
+            Operand forward = run.rows("forward", run.columns());
+            Operand again = run.rows("again", run.columns());
+            run.backend().swiGlu(forward.tensor(), gate.tensor(), up.tensor());
+            run.backend()
+                    .swiGluBackward(
+                            dgate.tensor(), dup.tensor(), again.tensor(), gate.tensor(), up.tensor(), dy.tensor());
+            Operand.Cell silu = (row, column) -> UnaryModel.value(Unary.SILU, gate.at(row, column));
+            dup.expect(8, (row, column) -> silu.at(row, column) * dy.at(row, column));
+            again.expect(8, (row, column) -> silu.at(row, column) * up.at(row, column));
+            double[] once = run.backend().readDoubles(forward.tensor());
+            double[] twice = run.backend().readDoubles(again.tensor());
+            for (int i = 0; i < run.rows() * run.columns(); i++) {
+                assertEquals(once[i], twice[i], "element " + i);
+            }
         });
     }
 

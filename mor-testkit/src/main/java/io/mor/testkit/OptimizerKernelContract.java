@@ -26,10 +26,10 @@ public interface OptimizerKernelContract extends OnBench {
             bench().kernel()
                     .batches(Batch.exact(1), Batch.exact(7), Batch.exact(37))
                     .check(run -> {
-                        Operand parameter = run.rows("parameter", run.columns());
-                        Operand gradient = run.rows("gradient", run.columns());
-                        Operand first = run.rows("first", run.columns());
-                        Operand second = run.rows("second", run.columns(), 0, 1);
+                        Operand parameter = run.fullRows("parameter", run.columns(), -1, 1);
+                        Operand gradient = run.fullRows("gradient", run.columns(), -1, 1);
+                        Operand first = run.fullRows("first", run.columns(), -1, 1);
+                        Operand second = run.fullRows("second", run.columns(), 0, 1);
                         Operand scale = run.matrix("scale", 1, 1, 0.5, 1);
                         run.backend()
                                 .adamW(

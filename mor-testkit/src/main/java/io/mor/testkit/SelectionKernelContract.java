@@ -180,7 +180,7 @@ public interface SelectionKernelContract extends OnBench {
     default void uniformDrawsTheKeysNumbers() {
         for (RandomKey key : keys()) {
             bench().kernel().wholeBatch().check(run -> {
-                Operand out = run.rows("out", run.columns());
+                Operand out = run.fullRows("out", run.columns(), -1, 1);
                 run.backend().uniform(out.tensor(), key);
                 double[] drawn = run.backend().readDoubles(out.tensor());
                 for (int i = 0; i < run.rows() * run.columns(); i++) {

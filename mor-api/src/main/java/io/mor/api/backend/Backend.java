@@ -42,8 +42,19 @@ public interface Backend extends AutoCloseable {
     /** One line for people: device, instruction set, threads. */
     String description();
 
-    /** The precision of a {@link Tensor}'s elements. */
+    /** The precision of a {@link Tensor}'s elements: of all but what {@link #activationPrecision} says otherwise. */
     Precision precision();
+
+    /**
+     * The precision in which results of layers are kept, and their gradients: {@link #precision} unless the backend keeps them in less. Weights,
+     * their gradients, the optimizer's moments and statistics (of norms, softmax, losses) always have {@link #precision}. Kernels take operands of
+     * either precision and calculate in {@link #precision}.
+     *
+     * @param columns of the result; a backend may keep narrow ones, such as logits of a router and gates, in full
+     */
+    default Precision activationPrecision(int columns) {
+        return precision();
+    }
 
     /**
      * Whether the backend keeps <b>row independence</b>. If false, the bits of a row may depend on the number of rows in the call and on its place
@@ -62,6 +73,19 @@ public interface Backend extends AutoCloseable {
      * @throws OutOfMemoryError if there is not enough, saying what was asked and what is held
      */
     Tensor allocate(int rows, int columns);
+
+    /**
+     * As above, in {@link #precision} or in {@link #activationPrecision}.
+     *
+     * @throws IllegalArgumentException if this backend keeps nothing in that precision
+     */
+    default Tensor allocate(int rows, int columns, Precision precision) {
+        if (precision != precision()) {
+            throw new IllegalArgumentException(
+                    "this backend keeps tensors in " + precision() + ", not in " + precision + ": " + description());
+        }
+        return allocate(rows, columns);
+    }
 
     /** Memory for {@code length} integers, contents unspecified. */
     IntTensor allocateInts(int length);
@@ -355,6 +379,32 @@ public interface Backend extends AutoCloseable {
         multiply(dgate, up, dy, false);
         unaryBackward(dgate, Unary.SILU, gate, dup, dgate, false);
         multiply(dup, dup, dy, false);
+    }
+
+    /**
+     * As {@link #swiGluBackward(Tensor, Tensor, Tensor, Tensor, Tensor)}, and {@code inner} receives {@link #swiGlu} again, the same bits as on the way
+     * forward.
+     */
+    default void swiGluBackward(Tensor dgate, Tensor dup, Tensor inner, Tensor gate, Tensor up, Tensor dy) {
+        swiGlu(inner, gate, up);
+        swiGluBackward(dgate, dup, gate, up, dy);
+    }
+
+    /** {@code out = base + op(a) @ op(b)}, as {@link #matmul}; out may be base. */
+    default void matmulAdd(Tensor out, Tensor base, Tensor a, boolean transposeA, Tensor b, boolean transposeB) {
+        copy(out, base);
+        matmul(out, a, transposeA, b, transposeB, true);
+    }
+
+    /** {@link #crossEntropy} into {@code out}, and {@link #crossEntropyBackward} over the logits. */
+    default void crossEntropyGradient(Tensor out, Tensor logits, IntTensor target, Tensor dy) {
+        crossEntropy(out, logits, target);
+        crossEntropyBackward(logits, logits, target, dy);
+    }
+
+    /** Elements of logits that a loss over a vocabulary should hold at a time: enough to keep the device busy, no more than its memory can spare. */
+    default long logitsAtATime() {
+        return 4L << 20;
     }
 
     /** {@code out = base} with {@code gate * x} added to the rows at {@code index}, each at most once; gate {@code [rows, 1]}, empty for 1. */

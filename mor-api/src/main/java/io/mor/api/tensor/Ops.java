@@ -142,6 +142,51 @@ public interface Ops {
      */
     Tensor attention(Tensor queries, Tensor keys, Tensor values, AttentionRanges ranges, AttentionShape shape);
 
+    /**
+     * A linear layer whose result may be rotated.
+     *
+     * @param weight {@code [out, in]}
+     * @param rotation as {@link #rope} takes it; empty for none
+     */
+    record Projection(Tensor weight, Optional<Rotation> rotation) {}
+
+    /**
+     * A rotary position embedding, see {@link #rope}.
+     *
+     * @param position original positions, {@code [rows]}
+     * @param headDim width of a head
+     * @param theta base of the frequencies
+     */
+    record Rotation(IntTensor position, int headDim, double theta) {}
+
+    /**
+     * What several linear layers make of {@code rmsNorm(x, weight, variant, epsilon)}, in their order. As one operation it needs no memory for
+     * what lies between, and may calculate it again for gradients.
+     */
+    default List<Tensor> normedLinears(
+            Tensor x, Tensor weight, Optional<IntTensor> variant, double epsilon, List<Projection> projections) {
+        Tensor normed = rmsNorm(x, weight, variant, epsilon);
+        return projections.stream()
+                .map(projection -> {
+                    Tensor made = linear(normed, projection.weight());
+                    return projection
+                            .rotation()
+                            .map(rotation -> rope(made, rotation.position(), rotation.headDim(), rotation.theta()))
+                            .orElse(made);
+                })
+                .toList();
+    }
+
+    /** {@code base + x @ weightT}, as one operation. */
+    default Tensor addLinear(Tensor base, Tensor x, Tensor weight) {
+        return add(base, linear(x, weight));
+    }
+
+    /** {@code base + swiGlu(gate, up) @ weightT}, as one operation, which may calculate the product of gate and up again for gradients. */
+    default Tensor addGatedLinear(Tensor base, Tensor gate, Tensor up, Tensor weight) {
+        return addLinear(base, swiGlu(gate, up), weight);
+    }
+
     /** Per row {@code -ln softmax(logits)[target]}: {@code [rows, 1]}. */
     Tensor crossEntropy(Tensor logits, IntTensor target);
 

@@ -3,6 +3,7 @@ package io.mor.runtime.config;
 import io.mor.api.plugin.DefaultValue;
 import io.mor.api.plugin.Help;
 import io.mor.api.plugin.Range;
+import io.mor.runtime.tape.Recomputation;
 
 /**
  * The {@code training} section (spec 5.3).
@@ -17,6 +18,7 @@ import io.mor.api.plugin.Range;
  * @param epsilon AdamW: added to the root of the second moment
  * @param weightDecay on weights, not on norms
  * @param clipNorm largest norm of the gradient over all parameters; 0: no clipping
+ * @param recompute what is calculated again for gradients instead of kept
  * @param evaluation when and on how much to evaluate
  * @param checkpoint when to save
  * @param log how often to report
@@ -52,6 +54,10 @@ public record TrainingConfig(
 
         @Help("largest gradient norm; 0: no clipping") @DefaultValue("1.0") @Range(min = 0)
         double clipNorm,
+
+        @Help("what is calculated again for gradients instead of kept, to the same bits: none, norms-and-gates")
+        @DefaultValue("none")
+        Recomputation recompute,
 
         @Help("evaluation during training") EvaluationConfig evaluation,
         @Help("checkpoints") CheckpointConfig checkpoint,

@@ -131,7 +131,8 @@ public final class TrainingRun implements AutoCloseable {
                 training.checkpoint().every(),
                 training.checkpoint().keep() == 0
                         ? Integer.MAX_VALUE
-                        : training.checkpoint().keep());
+                        : training.checkpoint().keep(),
+                training.recompute());
         trainer = own(new Trainer(
                 model,
                 weights,

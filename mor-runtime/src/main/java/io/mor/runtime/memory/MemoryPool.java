@@ -1,11 +1,13 @@
 package io.mor.runtime.memory;
 
 import io.mor.api.backend.Backend;
+import io.mor.api.backend.Precision;
 import io.mor.api.tensor.IntTensor;
 import io.mor.api.tensor.Tensor;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -17,10 +19,11 @@ import java.util.Map;
  */
 public final class MemoryPool implements AutoCloseable {
 
-    private record Shape(int rows, int columns) {}
+    private record Shape(int rows, int columns, Precision precision) {}
 
     private final Backend backend;
     private final Map<Shape, Deque<Tensor>> free = new HashMap<>();
+    private final Map<Tensor, Shape> shapes = new IdentityHashMap<>();
     private final Map<Integer, Deque<IntTensor>> freeInts = new HashMap<>();
     private long heldBytes;
 
@@ -48,7 +51,7 @@ public final class MemoryPool implements AutoCloseable {
     public void trim() {
         for (Deque<Tensor> tensors : free.values()) {
             for (Tensor tensor : tensors) {
-                heldBytes -= bytes(tensor);
+                heldBytes -= bytes(shapes.remove(tensor));
                 backend.release(tensor);
             }
         }
@@ -62,8 +65,8 @@ public final class MemoryPool implements AutoCloseable {
         freeInts.clear();
     }
 
-    private long bytes(Tensor tensor) {
-        return (long) tensor.rows() * tensor.columns() * backend.precision().bytes();
+    private static long bytes(Shape shape) {
+        return (long) shape.rows() * shape.columns() * shape.precision().bytes();
     }
 
     private final class Source implements MemorySource {
@@ -74,13 +77,15 @@ public final class MemoryPool implements AutoCloseable {
         }
 
         @Override
-        public Tensor take(int rows, int columns) {
-            Deque<Tensor> candidates = free.get(new Shape(rows, columns));
+        public Tensor take(int rows, int columns, Precision precision) {
+            Shape shape = new Shape(rows, columns, precision);
+            Deque<Tensor> candidates = free.get(shape);
             if (candidates != null && !candidates.isEmpty()) {
                 return candidates.pop();
             }
-            Tensor fresh = backend.allocate(rows, columns);
-            heldBytes += bytes(fresh);
+            Tensor fresh = backend.allocate(rows, columns, precision);
+            shapes.put(fresh, shape);
+            heldBytes += bytes(shape);
             return fresh;
         }
 
@@ -99,7 +104,7 @@ public final class MemoryPool implements AutoCloseable {
         public void giveBack(List<Tensor> tensors, List<IntTensor> ints) {
             // In reverse, so that the next region of the same shapes gets the same memory in the same order.
             for (Tensor tensor : tensors.reversed()) {
-                free.computeIfAbsent(new Shape(tensor.rows(), tensor.columns()), shape -> new ArrayDeque<>())
+                free.computeIfAbsent(shapes.get(tensor), shape -> new ArrayDeque<>())
                         .push(tensor);
             }
             for (IntTensor integers : ints.reversed()) {

@@ -1,6 +1,7 @@
 package io.mor.runtime.memory;
 
 import io.mor.api.backend.Backend;
+import io.mor.api.backend.Precision;
 import io.mor.api.tensor.IntTensor;
 import io.mor.api.tensor.Tensor;
 import java.util.List;
@@ -12,7 +13,7 @@ interface MemorySource {
     Backend backend();
 
     /** Memory for exactly {@code rows} rows, contents unspecified. */
-    Tensor take(int rows, int columns);
+    Tensor take(int rows, int columns, Precision precision);
 
     /** Memory for integers, contents unspecified. */
     IntTensor takeInts(int length);

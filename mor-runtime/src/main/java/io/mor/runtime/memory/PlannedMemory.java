@@ -1,6 +1,7 @@
 package io.mor.runtime.memory;
 
 import io.mor.api.backend.Backend;
+import io.mor.api.backend.Precision;
 import io.mor.api.tensor.Extent;
 import io.mor.api.tensor.IntTensor;
 import io.mor.api.tensor.Tensor;
@@ -58,7 +59,7 @@ public final class PlannedMemory implements AutoCloseable {
     private void layOut(MemoryPlan next) {
         close();
         for (MemoryPlan.Slot slot : next.slots()) {
-            slots.add(backend.allocate(slot.rows(), slot.columns()));
+            slots.add(backend.allocate(slot.rows(), slot.columns(), slot.precision()));
             heldBytes += slot.bytes();
         }
         for (int length : next.trace().ints()) {
@@ -95,7 +96,7 @@ public final class PlannedMemory implements AutoCloseable {
         }
 
         @Override
-        public Tensor take(int rows, int columns) {
+        public Tensor take(int rows, int columns, Precision precision) {
             if (next < places.size()) {
                 Tensor place = places.get(next);
                 if (place.rows() == rows && place.columns() == columns) {

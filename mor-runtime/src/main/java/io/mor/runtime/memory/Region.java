@@ -1,6 +1,7 @@
 package io.mor.runtime.memory;
 
 import io.mor.api.backend.Backend;
+import io.mor.api.backend.Precision;
 import io.mor.api.tensor.Extent;
 import io.mor.api.tensor.IntTensor;
 import io.mor.api.tensor.Tensor;
@@ -24,16 +25,29 @@ public final class Region implements AutoCloseable {
         return source.backend();
     }
 
-    /** Memory for rows of an extent, contents unspecified. */
+    /** Memory for rows of an extent in full precision, contents unspecified. */
     public Tensor allocate(Extent extent, int columns) {
-        Tensor exact = allocate(extent.bound(), columns);
+        return allocate(extent, columns, backend().precision());
+    }
+
+    /** Memory for exactly {@code rows} rows in full precision, contents unspecified. */
+    public Tensor allocate(int rows, int columns) {
+        return allocate(rows, columns, backend().precision());
+    }
+
+    /** Memory for the result of a layer or its gradient, in the precision in which the backend keeps such; contents unspecified. */
+    public Tensor allocateActivation(Extent extent, int columns) {
+        return allocate(extent, columns, backend().activationPrecision(columns));
+    }
+
+    private Tensor allocate(Extent extent, int columns, Precision precision) {
+        Tensor exact = allocate(extent.bound(), columns, precision);
         return extent.isExact() ? exact : backend().view(exact, 0, extent, columns);
     }
 
-    /** Memory for exactly {@code rows} rows, contents unspecified. */
-    public Tensor allocate(int rows, int columns) {
+    private Tensor allocate(int rows, int columns, Precision precision) {
         checkOpen();
-        Tensor tensor = source.take(rows, columns);
+        Tensor tensor = source.take(rows, columns, precision);
         tensors.add(tensor);
         return tensor;
     }

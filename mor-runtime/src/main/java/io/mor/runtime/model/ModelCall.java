@@ -13,6 +13,7 @@ import io.mor.api.tensor.RandomKey;
 import io.mor.api.tensor.StateBuffer;
 import io.mor.api.tensor.Tensor;
 import io.mor.runtime.memory.Region;
+import io.mor.runtime.tape.Recomputation;
 import io.mor.runtime.tape.TapeOps;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -43,8 +44,23 @@ public final class ModelCall implements RouterContext {
      * @param selector the causal selector, if the router needs one
      */
     public ModelCall(Region region, Phase phase, Weights weights, Optional<Selector> selector, CallProgress progress) {
+        this(region, phase, weights, selector, progress, Recomputation.NONE);
+    }
+
+    /**
+     * As above.
+     *
+     * @param recomputation what is calculated again for gradients instead of kept
+     */
+    public ModelCall(
+            Region region,
+            Phase phase,
+            Weights weights,
+            Optional<Selector> selector,
+            CallProgress progress,
+            Recomputation recomputation) {
         boolean training = phase == Phase.TRAINING;
-        this.ops = new TapeOps(region, training, training ? weights.gradients() : Map.of());
+        this.ops = new TapeOps(region, training, training ? weights.gradients() : Map.of(), recomputation);
         this.phase = phase;
         this.weights = weights;
         this.selector = selector;

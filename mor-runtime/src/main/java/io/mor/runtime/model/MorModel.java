@@ -17,6 +17,7 @@ import io.mor.api.tensor.Tensor;
 import io.mor.runtime.config.ModelConfig;
 import io.mor.runtime.config.Sharing;
 import io.mor.runtime.memory.Region;
+import io.mor.runtime.tape.Recomputation;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -206,7 +207,17 @@ public final class MorModel {
 
     /** A call of this model with these weights. */
     public ModelCall call(Region region, Phase phase, Weights weights, CallProgress progress) {
-        return new ModelCall(region, phase, weights, selector, progress);
+        return call(region, phase, weights, progress, Recomputation.NONE);
+    }
+
+    /**
+     * A call of this model with these weights.
+     *
+     * @param recomputation what is calculated again for gradients instead of kept
+     */
+    public ModelCall call(
+            Region region, Phase phase, Weights weights, CallProgress progress, Recomputation recomputation) {
+        return new ModelCall(region, phase, weights, selector, progress, recomputation);
     }
 
     /** Storage for keys and values of calls over whole sequences. */

@@ -55,7 +55,7 @@ final class Gradients {
         }
         Entry entry = entries.computeIfAbsent(tensor, key -> new Entry());
         if (entry.tensor == null) {
-            entry.tensor = region.allocate(tensor.extent(), tensor.columns());
+            entry.tensor = region.allocateActivation(tensor.extent(), tensor.columns());
         }
         contribution.into(entry.tensor, entry.written);
         entry.written = true;

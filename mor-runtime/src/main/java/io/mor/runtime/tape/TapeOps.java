@@ -20,6 +20,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 
 /**
  * The operations over a backend, with a tape: each records how gradients flow back through it, where one of its inputs wants any. With no
@@ -29,12 +30,10 @@ import java.util.function.Consumer;
  */
 public final class TapeOps implements Ops {
 
-    /** Elements of logits that the head's loss holds at a time. */
-    private static final int LOGITS_AT_A_TIME = 4 << 20;
-
     private final Backend backend;
     private final Region region;
     private final boolean training;
+    private final Recomputation recomputation;
     private final Gradients gradients;
     private final Set<Tensor> tracked = Collections.newSetFromMap(new IdentityHashMap<>());
     private final List<Runnable> tape = new ArrayList<>();
@@ -47,9 +46,20 @@ public final class TapeOps implements Ops {
      * @param parameterGradients for every parameter that wants a gradient, the tensor it is added to
      */
     public TapeOps(Region region, boolean training, Map<Tensor, Tensor> parameterGradients) {
+        this(region, training, parameterGradients, Recomputation.NONE);
+    }
+
+    /**
+     * As above.
+     *
+     * @param recomputation what is calculated again for gradients instead of kept; it changes no bit
+     */
+    public TapeOps(
+            Region region, boolean training, Map<Tensor, Tensor> parameterGradients, Recomputation recomputation) {
         this.backend = region.backend();
         this.region = region;
         this.training = training;
+        this.recomputation = recomputation;
         this.gradients = new Gradients(backend, region, parameterGradients);
         this.tracked.addAll(parameterGradients.keySet());
     }
@@ -89,11 +99,16 @@ public final class TapeOps implements Ops {
     }
 
     private Tensor result(Extent extent, int columns) {
-        return region.allocate(extent, columns);
+        return region.allocateActivation(extent, columns);
     }
 
     private Tensor like(Tensor x) {
-        return region.allocate(x.extent(), x.columns());
+        return region.allocateActivation(x.extent(), x.columns());
+    }
+
+    /** For what is never kept in less than full precision: sums over rows, statistics. */
+    private Tensor full(Extent extent, int columns) {
+        return region.allocate(extent, columns);
     }
 
     private boolean tracks(Tensor x) {
@@ -317,7 +332,7 @@ public final class TapeOps implements Ops {
         if (!training || p == 0) {
             return x;
         }
-        Tensor numbers = like(x);
+        Tensor numbers = full(x.extent(), x.columns());
         backend.uniform(numbers, key);
         Tensor mask = affine(compare(numbers, Comparison.AT_LEAST, p), 1 / (1 - p), 0);
         return multiply(x, mask);
@@ -372,14 +387,14 @@ public final class TapeOps implements Ops {
 
     @Override
     public Tensor columnSum(Tensor x) {
-        Tensor out = result(Extent.exact(1), x.columns());
+        Tensor out = full(Extent.exact(1), x.columns());
         backend.columnSum(out, x, 1, false);
         return record(out, dy -> gradients.contribute(x, (dx, add) -> backend.broadcastRow(dx, dy, 1, add)), x);
     }
 
     @Override
     public Tensor columnMean(Tensor x) {
-        Tensor out = result(Extent.exact(1), x.columns());
+        Tensor out = full(Extent.exact(1), x.columns());
         if (x.extent().isExact()) {
             double scale = 1.0 / Math.max(1, x.rows());
             backend.columnSum(out, x, scale, false);
@@ -387,13 +402,13 @@ public final class TapeOps implements Ops {
         }
         Tensor reciprocal = result(Extent.exact(1), 1);
         backend.reciprocalCount(reciprocal, x.extent());
-        Tensor sum = result(Extent.exact(1), x.columns());
+        Tensor sum = full(Extent.exact(1), x.columns());
         backend.columnSum(sum, x, 1, false);
         backend.scaleRows(out, sum, reciprocal, false);
         return record(
                 out,
                 dy -> {
-                    Tensor scaled = result(Extent.exact(1), x.columns());
+                    Tensor scaled = full(Extent.exact(1), x.columns());
                     backend.scaleRows(scaled, dy, reciprocal, false);
                     gradients.contribute(x, (dx, add) -> backend.broadcastRow(dx, scaled, 1, add));
                 },
@@ -526,21 +541,161 @@ public final class TapeOps implements Ops {
     public Tensor rmsNorm(Tensor x, Tensor weight, Optional<IntTensor> variant, double epsilon) {
         check(x.columns() == weight.columns(), "rmsNorm", x, weight);
         Tensor out = like(x);
-        Tensor rstd = result(x.extent(), 1);
+        Tensor rstd = full(x.extent(), 1);
         backend.rmsNorm(out, rstd, x, weight, variant, epsilon);
+        return record(out, dy -> normBackward(x, weight, variant, rstd, dy), x, weight);
+    }
+
+    @Override
+    public List<Tensor> normedLinears(
+            Tensor x, Tensor weight, Optional<IntTensor> variant, double epsilon, List<Projection> projections) {
+        check(x.columns() == weight.columns(), "normedLinears", x, weight);
+        Tensor normed = like(x);
+        Tensor rstd = full(x.extent(), 1);
+        backend.rmsNorm(normed, rstd, x, weight, variant, epsilon);
+        List<Tensor> made = new ArrayList<>();
+        for (Projection projection : projections) {
+            check(x.columns() == projection.weight().columns(), "normedLinears", x, projection.weight());
+            Tensor out = result(x.extent(), projection.weight().rows());
+            backend.matmul(out, normed, false, projection.weight(), true, false);
+            projection.rotation().ifPresent(rotation -> rotate(out, rotation, false));
+            made.add(out);
+        }
+        Stream<Tensor> inputs =
+                Stream.concat(Stream.of(x, weight), projections.stream().map(Projection::weight));
+        if (inputs.anyMatch(this::tracks)) {
+            tracked.addAll(made);
+            boolean again = recomputation != Recomputation.NONE;
+            tape.add(() -> normedLinearsBackward(
+                    x,
+                    weight,
+                    variant,
+                    epsilon,
+                    projections,
+                    made,
+                    rstd,
+                    again ? Optional.empty() : Optional.of(normed)));
+        }
+        return List.copyOf(made);
+    }
+
+    private void rotate(Tensor x, Rotation rotation, boolean inverse) {
+        checkIndex("rope", rotation.position(), x.rows());
+        backend.rope(x, x, rotation.position(), rotation.headDim(), rotation.theta(), inverse);
+    }
+
+    private void normedLinearsBackward(
+            Tensor x,
+            Tensor weight,
+            Optional<IntTensor> variant,
+            double epsilon,
+            List<Projection> projections,
+            List<Tensor> made,
+            Tensor rstd,
+            Optional<Tensor> kept) {
+        if (made.stream().allMatch(out -> gradients.of(out).isEmpty())) {
+            return;
+        }
+        Tensor normed = kept.orElseGet(() -> like(x));
+        if (kept.isEmpty()) {
+            backend.rmsNorm(normed, rstd, x, weight, variant, epsilon);
+        }
+        boolean throughNorm = tracks(x) || tracks(weight);
+        Optional<Tensor> dnormed = throughNorm ? Optional.of(like(x)) : Optional.empty();
+        boolean written = false;
+        for (int i = 0; i < made.size(); i++) {
+            Optional<Tensor> arrived = gradients.of(made.get(i));
+            if (arrived.isEmpty()) {
+                continue;
+            }
+            Tensor dy = arrived.get();
+            Projection projection = projections.get(i);
+            projection.rotation().ifPresent(rotation -> rotate(dy, rotation, true));
+            if (tracks(projection.weight())) {
+                gradients.contribute(
+                        projection.weight(), (dw, add) -> backend.matmul(dw, dy, true, normed, false, add));
+            }
+            if (throughNorm) {
+                backend.matmul(dnormed.get(), dy, false, projection.weight(), false, written);
+                written = true;
+            }
+        }
+        dnormed.ifPresent(dy -> normBackward(x, weight, variant, rstd, dy));
+    }
+
+    private void normBackward(Tensor x, Tensor weight, Optional<IntTensor> variant, Tensor rstd, Tensor dy) {
+        Tensor dweight = tracks(weight) ? gradients.added(weight) : zeros(weight);
+        gradients.contribute(x, (dx, add) -> backend.rmsNormBackward(dx, dweight, x, rstd, weight, variant, dy, add));
+    }
+
+    @Override
+    public Tensor addLinear(Tensor base, Tensor x, Tensor weight) {
+        check(x.columns() == weight.columns() && x.rows() == base.rows(), "addLinear", x, weight);
+        check(base.columns() == weight.rows(), "addLinear", base, weight);
+        Tensor out = like(base);
+        backend.matmulAdd(out, base, x, false, weight, true);
         return record(
                 out,
                 dy -> {
-                    Tensor dweight = tracks(weight) ? gradients.added(weight) : zeros(weight);
-                    gradients.contribute(
-                            x, (dx, add) -> backend.rmsNormBackward(dx, dweight, x, rstd, weight, variant, dy, add));
+                    if (tracks(x)) {
+                        gradients.contribute(x, (dx, add) -> backend.matmul(dx, dy, false, weight, false, add));
+                    }
+                    if (tracks(weight)) {
+                        gradients.contribute(weight, (dw, add) -> backend.matmul(dw, dy, true, x, false, add));
+                    }
+                    if (tracks(base)) {
+                        gradients.handOver(base, dy);
+                    }
                 },
+                base,
                 x,
                 weight);
     }
 
+    @Override
+    public Tensor addGatedLinear(Tensor base, Tensor gate, Tensor up, Tensor weight) {
+        checkSame("addGatedLinear", gate, up);
+        check(base.columns() == weight.rows() && gate.columns() == weight.columns(), "addGatedLinear", gate, weight);
+        if (tracks(gate) != tracks(up)) {
+            return Ops.super.addGatedLinear(base, gate, up, weight);
+        }
+        Tensor inner = like(gate);
+        backend.swiGlu(inner, gate, up);
+        Tensor out = like(base);
+        backend.matmulAdd(out, base, inner, false, weight, true);
+        boolean again = recomputation != Recomputation.NONE && tracks(gate);
+        return record(
+                out,
+                dy -> {
+                    Tensor seen = again ? like(gate) : inner;
+                    if (tracks(gate)) {
+                        Tensor dinner = like(gate);
+                        backend.matmul(dinner, dy, false, weight, false, false);
+                        Tensor dgate = like(gate);
+                        Tensor dup = like(up);
+                        if (again) {
+                            backend.swiGluBackward(dgate, dup, seen, gate, up, dinner);
+                        } else {
+                            backend.swiGluBackward(dgate, dup, gate, up, dinner);
+                        }
+                        gradients.handOver(gate, dgate);
+                        gradients.handOver(up, dup);
+                    }
+                    if (tracks(weight)) {
+                        gradients.contribute(weight, (dw, add) -> backend.matmul(dw, dy, true, seen, false, add));
+                    }
+                    if (tracks(base)) {
+                        gradients.handOver(base, dy);
+                    }
+                },
+                base,
+                gate,
+                up,
+                weight);
+    }
+
     private Tensor zeros(Tensor like) {
-        Tensor zeros = like(like);
+        Tensor zeros = full(like.extent(), like.columns());
         backend.fill(zeros, 0);
         return zeros;
     }
@@ -565,7 +720,7 @@ public final class TapeOps implements Ops {
         check(queries.columns() == shape.queryWidth() && keys.columns() == shape.kvWidth(), "attention", queries, keys);
         checkSame("attention", keys, values);
         Tensor out = like(queries);
-        Tensor logSumExp = result(queries.extent(), shape.heads());
+        Tensor logSumExp = full(queries.extent(), shape.heads());
         backend.attention(out, logSumExp, queries, keys, values, ranges, shape);
         return record(
                 out,
@@ -600,7 +755,7 @@ public final class TapeOps implements Ops {
     @Override
     public Tensor headCrossEntropy(Tensor rows, Tensor head, IntTensor target) {
         check(rows.columns() == head.columns(), "headCrossEntropy", rows, head);
-        Tensor losses = result(rows.extent(), 1);
+        Tensor losses = full(rows.extent(), 1);
         forEachChunk(
                 rows,
                 head,
@@ -609,12 +764,10 @@ public final class TapeOps implements Ops {
                         backend.crossEntropy(backend.view(losses, first, chunk.extent(), 1), logits, targets));
         return record(
                 losses,
-                dy -> forEachChunk(
-                        rows,
-                        head,
-                        target,
-                        (first, chunk, logits, targets) -> headBackward(
-                                rows, head, first, chunk, logits, targets, backend.view(dy, first, chunk.extent(), 1))),
+                dy -> forEachChunk(rows, head, target, (first, chunk, logits, targets) -> {
+                    backend.crossEntropyBackward(logits, logits, targets, backend.view(dy, first, chunk.extent(), 1));
+                    headBackward(rows, head, first, chunk, logits);
+                }),
                 rows,
                 head);
     }
@@ -627,14 +780,17 @@ public final class TapeOps implements Ops {
      */
     public Tensor meanHeadCrossEntropy(Tensor rows, Tensor head, IntTensor target, double scale) {
         check(rows.columns() == head.columns() && rows.extent().isExact(), "meanHeadCrossEntropy", rows, head);
-        Tensor losses = result(rows.extent(), 1);
+        Tensor losses = full(rows.extent(), 1);
         boolean wanted = tracks(rows) || tracks(head);
         Tensor dy = result(Extent.exact(Math.min(rows.rows(), rowsAtATime(head))), 1);
         backend.fill(dy, scale / Math.max(1, rows.rows()));
         forEachChunk(rows, head, target, (first, chunk, logits, targets) -> {
-            backend.crossEntropy(backend.view(losses, first, chunk.extent(), 1), logits, targets);
+            Tensor loss = backend.view(losses, first, chunk.extent(), 1);
             if (wanted) {
-                headBackward(rows, head, first, chunk, logits, targets, backend.view(dy, 0, chunk.extent(), 1));
+                backend.crossEntropyGradient(loss, logits, targets, backend.view(dy, 0, chunk.extent(), 1));
+                headBackward(rows, head, first, chunk, logits);
+            } else {
+                backend.crossEntropy(loss, logits, targets);
             }
         });
         return columnMean(losses);
@@ -645,8 +801,8 @@ public final class TapeOps implements Ops {
         void accept(int first, Tensor rows, Tensor logits, IntTensor targets);
     }
 
-    private static int rowsAtATime(Tensor head) {
-        return Math.max(16, LOGITS_AT_A_TIME / head.rows());
+    private int rowsAtATime(Tensor head) {
+        return Math.clamp(backend.logitsAtATime() / head.rows(), 16, Integer.MAX_VALUE);
     }
 
     private void forEachChunk(Tensor rows, Tensor head, IntTensor target, HeadChunk body) {
@@ -658,7 +814,7 @@ public final class TapeOps implements Ops {
         if (step == 0) {
             return;
         }
-        Tensor memory = region.allocate(step, head.rows());
+        Tensor memory = result(Extent.exact(step), head.rows());
         for (int first = 0; first < rows.rows(); first += step) {
             Extent extent = Extent.exact(Math.min(step, rows.rows() - first));
             Tensor chunk = backend.view(rows, first, extent, rows.columns());
@@ -668,15 +824,13 @@ public final class TapeOps implements Ops {
         }
     }
 
-    private void headBackward(
-            Tensor rows, Tensor head, int first, Tensor chunk, Tensor logits, IntTensor targets, Tensor dy) {
-        backend.crossEntropyBackward(logits, logits, targets, dy);
+    private void headBackward(Tensor rows, Tensor head, int first, Tensor chunk, Tensor dlogits) {
         if (tracks(rows)) {
             Tensor drows = backend.view(gradients.added(rows), first, chunk.extent(), rows.columns());
-            backend.matmul(drows, logits, false, head, false, true);
+            backend.matmul(drows, dlogits, false, head, false, true);
         }
         if (tracks(head)) {
-            gradients.contribute(head, (dw, add) -> backend.matmul(dw, logits, true, chunk, false, add));
+            gradients.contribute(head, (dw, add) -> backend.matmul(dw, dlogits, true, chunk, false, add));
         }
     }
 

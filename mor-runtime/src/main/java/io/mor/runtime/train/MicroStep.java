@@ -11,6 +11,7 @@ import io.mor.runtime.model.ModelCall;
 import io.mor.runtime.model.MorModel;
 import io.mor.runtime.model.TokenBatches;
 import io.mor.runtime.model.Weights;
+import io.mor.runtime.tape.Recomputation;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -28,9 +29,15 @@ import java.util.Optional;
 record MicroStep(double crossEntropy, double totalLoss, Map<String, List<double[]>> figures) {
 
     /** Adds the gradients of {@code 1 / accumulation} of the loss to those of the weights; values are read when all is done. */
-    static MicroStep run(MorModel model, Weights weights, Region region, CallProgress progress, Batch batch) {
+    static MicroStep run(
+            MorModel model,
+            Weights weights,
+            Recomputation recomputation,
+            Region region,
+            CallProgress progress,
+            Batch batch) {
         Backend backend = weights.backend();
-        ModelCall call = model.call(region, Phase.TRAINING, weights, progress);
+        ModelCall call = model.call(region, Phase.TRAINING, weights, progress, recomputation);
         TokenBatch tokens = TokenBatches.ofSequences(region, Collections.nCopies(batch.rows(), batch.context()));
         Tensor rows = model.rows(call, tokens, region.ints(batch.inputs()), model.stepStorage());
         double share = 1.0 / progress.accumulation();

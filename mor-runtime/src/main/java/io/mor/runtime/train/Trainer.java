@@ -62,7 +62,7 @@ public final class Trainer implements AutoCloseable {
         this.evaluation = evaluation;
         this.listener = listener;
         this.optimizer = new AdamW(weights, settings);
-        this.step = new TrainingStep(model, weights, optimizer);
+        this.step = new TrainingStep(model, weights, optimizer, plan.recomputation());
         this.state = new TrainingState(0, 0, seed, 0);
     }
 

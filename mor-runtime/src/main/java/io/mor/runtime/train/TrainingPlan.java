@@ -1,5 +1,6 @@
 package io.mor.runtime.train;
 
+import io.mor.runtime.tape.Recomputation;
 import java.util.function.LongToDoubleFunction;
 
 /**
@@ -12,6 +13,7 @@ import java.util.function.LongToDoubleFunction;
  * @param evaluateEvery steps between evaluations; 0 for at the end only
  * @param checkpointEvery steps between checkpoints; 0 for at the end only
  * @param checkpointsKept how many are kept; older ones are deleted
+ * @param recomputation what is calculated again for gradients instead of kept
  */
 public record TrainingPlan(
         long steps,
@@ -20,7 +22,8 @@ public record TrainingPlan(
         long logEvery,
         long evaluateEvery,
         long checkpointEvery,
-        int checkpointsKept) {
+        int checkpointsKept,
+        Recomputation recomputation) {
 
     /** Checks the counts. */
     public TrainingPlan {

@@ -13,6 +13,7 @@ import io.mor.runtime.memory.Region;
 import io.mor.runtime.model.CallProgress;
 import io.mor.runtime.model.MorModel;
 import io.mor.runtime.model.Weights;
+import io.mor.runtime.tape.Recomputation;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -23,6 +24,7 @@ public final class TrainingStep implements AutoCloseable {
     private final MorModel model;
     private final Weights weights;
     private final AdamW optimizer;
+    private final Recomputation recomputation;
     private final Backend backend;
     private final PlannedMemory memory;
     private final MemoryPool afterStep; // for what parts do after an optimizer step
@@ -34,6 +36,16 @@ public final class TrainingStep implements AutoCloseable {
 
     /** Steps on weights. */
     public TrainingStep(MorModel model, Weights weights, AdamW optimizer) {
+        this(model, weights, optimizer, Recomputation.NONE);
+    }
+
+    /**
+     * As above.
+     *
+     * @param recomputation what is calculated again for gradients instead of kept
+     */
+    public TrainingStep(MorModel model, Weights weights, AdamW optimizer, Recomputation recomputation) {
+        this.recomputation = recomputation;
         this.model = model;
         this.weights = weights;
         this.optimizer = optimizer;
@@ -90,7 +102,7 @@ public final class TrainingStep implements AutoCloseable {
     private void takeGradients(CallProgress progress, Batch batch) {
         MicroStep taken;
         try (Region region = memory.region(trace(progress, batch))) {
-            taken = MicroStep.run(model, weights, region, progress, batch);
+            taken = MicroStep.run(model, weights, recomputation, region, progress, batch);
         }
         double share = 1.0 / progress.accumulation();
         crossEntropy += taken.crossEntropy() * share;
@@ -103,7 +115,7 @@ public final class TrainingStep implements AutoCloseable {
         return dryRun.trace(() -> {
             try (MemoryPool shapes = new MemoryPool(dryRun.backend());
                     Region region = shapes.region()) {
-                MicroStep.run(model, weightShapes, region, progress, batch);
+                MicroStep.run(model, weightShapes, recomputation, region, progress, batch);
             }
         });
     }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.mor.runtime.UsageException;
 import io.mor.runtime.plugin.PluginCatalog;
+import io.mor.runtime.tape.Recomputation;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -73,6 +74,7 @@ class ExperimentConfigTest {
                         1e-8,
                         0.1,
                         1.0,
+                        Recomputation.NONE,
                         new EvaluationConfig(200, 20),
                         new CheckpointConfig(500, 2),
                         new LogConfig(10)),
@@ -138,6 +140,7 @@ class ExperimentConfigTest {
         epsilon: 1e-10
         weight-decay: 0
         clip-norm: 0.5
+        recompute: norms-and-gates
         evaluation: {every: 7, batches: 3}
         checkpoint: {every: 9, keep: 5}
         log: {every: 2}
@@ -204,6 +207,7 @@ class ExperimentConfigTest {
                         1e-10,
                         0,
                         0.5,
+                        Recomputation.NORMS_AND_GATES,
                         new EvaluationConfig(7, 3),
                         new CheckpointConfig(9, 5),
                         new LogConfig(2)),

@@ -22,13 +22,27 @@ final class AttentionKernels extends KernelFamily {
     }
 
     void rope(Tensor out, Tensor x, IntTensor position, int headDim, double theta, boolean inverse) {
+        long frequencies = rotationTables.computeIfAbsent(new Rotation(headDim, theta), this::frequencies);
+        if (areVectors(out, x) && headDim % 16 == 0) {
+            kernel("narrowRope")
+                    .pointer(targetBytes(out))
+                    .pointer(bytes(x))
+                    .pointer(address(position))
+                    .pointer(frequencies)
+                    .integer(x.rows())
+                    .pointer(count(x.extent()))
+                    .integer(x.columns() / headDim)
+                    .integer(headDim)
+                    .flag(inverse)
+                    .overElements((long) x.rows() * headDim / 16);
+            return;
+        }
         shape(
                         kernel("rope")
-                                .pointer(address(out))
+                                .pointer(target(out))
                                 .pointer(address(x))
                                 .pointer(address(position))
-                                .pointer(rotationTables.computeIfAbsent(
-                                        new Rotation(headDim, theta), this::frequencies)),
+                                .pointer(frequencies),
                         x)
                 .integer(headDim)
                 .flag(inverse)
@@ -59,8 +73,8 @@ final class AttentionKernels extends KernelFamily {
             return;
         }
         kernel("attention")
-                .pointer(address(out))
-                .pointer(address(logSumExp))
+                .pointer(target(out))
+                .pointer(target(logSumExp))
                 .pointer(address(queries))
                 .pointer(address(keys))
                 .pointer(address(values))
@@ -102,13 +116,13 @@ final class AttentionKernels extends KernelFamily {
         long outDotGradient = bounds + boundsBytes; // [rows, heads]
         double scale = 1 / Math.sqrt(shape.headDim());
         kernel("attentionQueryGradient")
-                .pointer(address(dqueries))
+                .pointer(target(dqueries))
                 .pointer(outDotGradient)
                 .pointer(address(queries))
                 .pointer(address(keys))
                 .pointer(address(values))
-                .pointer(address(out))
-                .pointer(address(logSumExp))
+                .pointer(target(out))
+                .pointer(target(logSumExp))
                 .pointer(address(dout))
                 .pointer(address(ranges.start()))
                 .pointer(address(ranges.end()))
@@ -130,12 +144,12 @@ final class AttentionKernels extends KernelFamily {
                 .pointer(count(queries.extent()))
                 .launch(tiles, 1, 1, ATTENTION_TILE, 1, 0);
         kernel("attentionKeyGradient")
-                .pointer(address(dkeys))
-                .pointer(address(dvalues))
+                .pointer(target(dkeys))
+                .pointer(target(dvalues))
                 .pointer(address(queries))
                 .pointer(address(keys))
                 .pointer(address(values))
-                .pointer(address(logSumExp))
+                .pointer(target(logSumExp))
                 .pointer(outDotGradient)
                 .pointer(address(dout))
                 .pointer(address(ranges.start()))

@@ -12,10 +12,11 @@ import java.lang.invoke.MethodHandle;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Optional;
 
 /**
- * Matrix products of cuBLASLt, from whichever library is there; JCuda has no binding of it. Single precision with full multiplications. For each
- * shape the library's first choice is taken and kept; schemes that add in an order of chance are excluded.
+ * Matrix products of cuBLASLt, from whichever library is there; JCuda has no binding of it. Single precision with full multiplications, or bfloat16
+ * with sums in single precision. For each shape the library's first choice is taken and kept; schemes that add in an order of chance are excluded.
  *
  * <p>Row-major products are column-major products of the transposes: {@code out^T = op(b)^T op(a)^T}.
  */
@@ -25,6 +26,7 @@ final class CublasLt implements AutoCloseable {
     static final long WORKSPACE = 64L << 20;
 
     private static final int FLOAT32 = 0; // CUDA_R_32F
+    private static final int BFLOAT16 = 14; // CUDA_R_16BF
     private static final int COMPUTE_FLOAT32 = 68; // CUBLAS_COMPUTE_32F: no TF32
     private static final int DESCRIPTOR_TRANSPOSE_A = 3;
     private static final int DESCRIPTOR_TRANSPOSE_B = 4;
@@ -33,6 +35,7 @@ final class CublasLt implements AutoCloseable {
     private static final int PREFERENCE_ALIGNMENT = 5; // of A; B, C and D follow
     private static final int ORDERED_REDUCTIONS =
             2 | 4; // through the workspace; 1, in place, adds in an order of chance
+    private static final int NOT_SUPPORTED = 15; // CUBLAS_STATUS_NOT_SUPPORTED
     private static final int ALGORITHM = 64;
     private static final int HEURISTIC_RESULT = 96;
 
@@ -41,11 +44,40 @@ final class CublasLt implements AutoCloseable {
     private static final AddressLayout POINTER = ValueLayout.ADDRESS;
 
     /**
+     * A factor of a product.
+     *
+     * @param address of its first element
+     * @param transposed whether its rows are what is summed over, respectively the columns of the second factor
+     */
+    record Factor(long address, boolean transposed) {}
+
+    /**
+     * What is multiplied: {@code out [m, n] (+)= op(a) @ op(b)}.
+     *
+     * @param inner elements of each sum
+     * @param narrowFactors whether both factors are in bfloat16, else in 32 bit
+     * @param narrowOut whether the result is
+     */
+    record Sizes(int m, int n, int inner, boolean narrowFactors, boolean narrowOut) {
+
+        /** Two a multiply-add. */
+        double operations() {
+            return 2.0 * m * n * inner;
+        }
+
+        /** Of factors and result, each counted once, and of what the product is added to. */
+        double bytes(boolean added) {
+            double factors = (double) inner * ((long) m + n) * (narrowFactors ? 2 : 4);
+            return factors + (double) m * n * (narrowOut ? 2 : 4) * (added ? 2 : 1);
+        }
+    }
+
+    /**
      * What decides the algorithm.
      *
-     * @param alignment of the addresses, 4 to 256
+     * @param alignment of the addresses, 2 to 256
      */
-    private record Shape(int m, int n, int inner, boolean transposeA, boolean transposeB, int alignment) {}
+    private record Shape(Sizes sizes, boolean transposeA, boolean transposeB, int alignment) {}
 
     /** Descriptors and algorithm of one shape, in native memory. */
     private record Plan(
@@ -62,7 +94,7 @@ final class CublasLt implements AutoCloseable {
     private final MemorySegment handle;
     private final MemorySegment one = arena.allocate(ValueLayout.JAVA_FLOAT);
     private final MemorySegment beta = arena.allocate(ValueLayout.JAVA_FLOAT);
-    private final Map<Shape, Plan> plans = new HashMap<>();
+    private final Map<Shape, Optional<Plan>> plans = new HashMap<>();
 
     /**
      * Loads a library; the device's context must be current.
@@ -114,38 +146,38 @@ final class CublasLt implements AutoCloseable {
     }
 
     /**
-     * {@code out [m, n] (+)= op(a) @ op(b)}, all contiguous row-major.
+     * {@code out = base + op(a) @ op(b)}, all contiguous row-major.
      *
+     * @param base what the product is added to, stored as out; may be out; 0 for nothing
      * @param workspace {@link #WORKSPACE} bytes on the device
      * @param stream the stream's handle
+     * @return whether the library can; if not, nothing was done
      */
-    void multiply(
-            long out,
-            int m,
-            int n,
-            long a,
-            boolean transposeA,
-            long b,
-            boolean transposeB,
-            int inner,
-            boolean accumulate,
-            long workspace,
-            long stream) {
-        int alignment = (int) Math.min(256, Long.lowestOneBit(out | a | b | 256));
-        Plan plan = plans.computeIfAbsent(new Shape(m, n, inner, transposeA, transposeB, alignment), this::plan);
-        beta.set(ValueLayout.JAVA_FLOAT, 0, accumulate ? 1f : 0f);
+    boolean multiply(Sizes sizes, long out, long base, Factor a, Factor b, long workspace, long stream) {
+        int alignment = (int) Math.min(256, Long.lowestOneBit(out | base | a.address | b.address | 256));
+        Shape shape = new Shape(sizes, a.transposed, b.transposed, alignment);
+        Optional<Plan> planned = plans.get(shape);
+        if (planned == null) {
+            planned = plan(shape);
+            plans.put(shape, planned);
+        }
+        if (planned.isEmpty()) {
+            return false;
+        }
+        Plan plan = planned.get();
+        beta.set(ValueLayout.JAVA_FLOAT, 0, base == 0 ? 0f : 1f);
         try {
             check(
                     (int) matmul.invokeExact(
                             handle,
                             plan.product,
                             one,
-                            MemorySegment.ofAddress(b),
+                            MemorySegment.ofAddress(b.address),
                             plan.left,
-                            MemorySegment.ofAddress(a),
+                            MemorySegment.ofAddress(a.address),
                             plan.right,
                             beta,
-                            MemorySegment.ofAddress(out),
+                            MemorySegment.ofAddress(base == 0 ? out : base),
                             plan.out,
                             MemorySegment.ofAddress(out),
                             plan.out,
@@ -153,13 +185,16 @@ final class CublasLt implements AutoCloseable {
                             MemorySegment.ofAddress(workspace),
                             WORKSPACE,
                             MemorySegment.ofAddress(stream)),
-                    "multiplying [" + m + ", " + inner + "] with [" + inner + ", " + n + "]");
+                    "multiplying " + shape);
+            return true;
         } catch (Throwable e) {
             throw unchecked(e);
         }
     }
 
-    private Plan plan(Shape shape) {
+    private Optional<Plan> plan(Shape shape) {
+        Sizes sizes = shape.sizes;
+        int factors = sizes.narrowFactors ? BFLOAT16 : FLOAT32;
         try (Arena call = Arena.ofConfined()) {
             MemorySegment created = call.allocate(POINTER);
             check(
@@ -169,13 +204,15 @@ final class CublasLt implements AutoCloseable {
             MemorySegment product = created.get(POINTER, 0);
             describe(call, product, DESCRIPTOR_TRANSPOSE_A, shape.transposeB);
             describe(call, product, DESCRIPTOR_TRANSPOSE_B, shape.transposeA);
-            MemorySegment left =
-                    shape.transposeB ? layout(call, shape.inner, shape.n) : layout(call, shape.n, shape.inner);
-            MemorySegment right =
-                    shape.transposeA ? layout(call, shape.m, shape.inner) : layout(call, shape.inner, shape.m);
-            MemorySegment out = layout(call, shape.n, shape.m);
-            MemorySegment algorithm = choose(call, shape, product, left, right, out);
-            return new Plan(product, left, right, out, algorithm);
+            MemorySegment left = shape.transposeB
+                    ? layout(call, factors, sizes.inner, sizes.n)
+                    : layout(call, factors, sizes.n, sizes.inner);
+            MemorySegment right = shape.transposeA
+                    ? layout(call, factors, sizes.m, sizes.inner)
+                    : layout(call, factors, sizes.inner, sizes.m);
+            MemorySegment out = layout(call, sizes.narrowOut ? BFLOAT16 : FLOAT32, sizes.n, sizes.m);
+            return choose(call, shape, product, left, right, out)
+                    .map(algorithm -> new Plan(product, left, right, out, algorithm));
         } catch (Throwable e) {
             throw unchecked(e);
         }
@@ -190,16 +227,16 @@ final class CublasLt implements AutoCloseable {
                 "describing a product");
     }
 
-    private MemorySegment layout(Arena call, int rows, int columns) throws Throwable {
+    private MemorySegment layout(Arena call, int type, int rows, int columns) throws Throwable {
         MemorySegment created = call.allocate(POINTER);
         check(
                 (int) function("cublasLtMatrixLayoutCreate", POINTER, INT, LONG, LONG, LONG)
-                        .invokeExact(created, FLOAT32, (long) rows, (long) columns, (long) rows),
+                        .invokeExact(created, type, (long) rows, (long) columns, (long) rows),
                 "describing a matrix");
         return created.get(POINTER, 0);
     }
 
-    private MemorySegment choose(
+    private Optional<MemorySegment> choose(
             Arena call, Shape shape, MemorySegment product, MemorySegment left, MemorySegment right, MemorySegment out)
             throws Throwable {
         MemorySegment created = call.allocate(POINTER);
@@ -221,28 +258,28 @@ final class CublasLt implements AutoCloseable {
             }
             MemorySegment result = call.allocate(HEURISTIC_RESULT, 8);
             MemorySegment found = call.allocate(INT);
-            check(
-                    (int) function(
-                                    "cublasLtMatmulAlgoGetHeuristic",
-                                    POINTER,
-                                    POINTER,
-                                    POINTER,
-                                    POINTER,
-                                    POINTER,
-                                    POINTER,
-                                    POINTER,
-                                    INT,
-                                    POINTER,
-                                    POINTER)
-                            .invokeExact(handle, product, left, right, out, out, preference, 1, result, found),
-                    "choosing an algorithm for " + shape);
+            int status = (int) function(
+                            "cublasLtMatmulAlgoGetHeuristic",
+                            POINTER,
+                            POINTER,
+                            POINTER,
+                            POINTER,
+                            POINTER,
+                            POINTER,
+                            POINTER,
+                            INT,
+                            POINTER,
+                            POINTER)
+                    .invokeExact(handle, product, left, right, out, out, preference, 1, result, found);
+            if (status != NOT_SUPPORTED) {
+                check(status, "choosing an algorithm for " + shape);
+            }
             if (found.get(INT, 0) < 1) {
-                throw new IllegalStateException(
-                        "cuBLASLt has no algorithm for " + shape + "; set backend.mode: invariant");
+                return Optional.empty();
             }
             MemorySegment algorithm = arena.allocate(ALGORITHM, 8);
             algorithm.copyFrom(result.asSlice(0, ALGORITHM));
-            return algorithm;
+            return Optional.of(algorithm);
         } finally {
             check(
                     (int) function("cublasLtMatmulPreferenceDestroy", POINTER).invokeExact(preference),
@@ -269,7 +306,7 @@ final class CublasLt implements AutoCloseable {
     @Override
     public void close() {
         try {
-            for (Plan plan : plans.values()) {
+            for (Plan plan : plans.values().stream().flatMap(Optional::stream).toList()) {
                 MethodHandle destroyLayout = function("cublasLtMatrixLayoutDestroy", POINTER);
                 int ignored = (int) destroyLayout.invokeExact(plan.left);
                 ignored = (int) destroyLayout.invokeExact(plan.right);

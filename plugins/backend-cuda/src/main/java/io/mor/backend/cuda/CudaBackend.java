@@ -19,7 +19,7 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * The kernels of one NVIDIA GPU in single precision. All work is in the order of one stream; only transfers to and from the host wait. Counts
+ * The kernels of one NVIDIA GPU, in single precision or with activations in bfloat16. All work is in the order of one stream; only transfers to and from the host wait. Counts
  * stay on the device. Sums are split by columns and bounds alone and no kernel adds in an order of chance, so the same call gives the same
  * bits, and in {@link CudaMode#INVARIANT} a row's result does not depend on the other rows.
  *
@@ -29,7 +29,13 @@ import java.util.Optional;
 public final class CudaBackend implements Backend {
 
     private static final System.Logger LOG = System.getLogger(CudaBackend.class.getName());
+    static final int NARROWEST =
+            16; // columns of tensors that are kept in bfloat16: logits of routers and gates have fewer
+
+    private static final long LOGITS_AT_A_TIME = 8192L * 49152; // the gradient of the head is added to once for so many
+
     private final CudaMode mode;
+    private final CudaPrecision stored;
     private final CudaContext context;
     private final Device device;
     private final DeviceMemory memory;
@@ -56,6 +62,7 @@ public final class CudaBackend implements Backend {
 
     CudaBackend(CudaConfig config, LibrarySearch search) {
         this.mode = config.mode();
+        this.stored = config.precision();
         this.device = Device.open(config.device(), search);
         this.context = new CudaContext(device, compiler(config, search));
         this.memory = context.memory;
@@ -70,7 +77,7 @@ public final class CudaBackend implements Backend {
         this.rows = new RowKernels(context);
         this.gathers = new GatherKernels(context, elementwise);
         this.selections = new SelectionKernels(context, elementwise);
-        this.products = new ProductKernels(context, cublas);
+        this.products = new ProductKernels(context, elementwise, cublas);
         this.attention = new AttentionKernels(context);
         this.entries = new EntryKernels(context);
         this.optimizer = new OptimizerKernels(context);
@@ -118,13 +125,19 @@ public final class CudaBackend implements Backend {
     @Override
     public String description() {
         return "cuda: GPU " + device.ordinal + " " + device.name + ", compute capability " + device.major + "."
-                + device.minor + ", " + device.multiprocessors + " multiprocessors, f32, "
+                + device.minor + ", " + device.multiprocessors + " multiprocessors, "
+                + (stored == CudaPrecision.BF16 ? "bf16" : "f32") + ", "
                 + (mode == CudaMode.FAST ? "fast" : "invariant") + " mode";
     }
 
     @Override
     public Precision precision() {
         return Precision.FLOAT32;
+    }
+
+    @Override
+    public Precision activationPrecision(int columns) {
+        return stored == CudaPrecision.BF16 && columns >= NARROWEST ? Precision.BFLOAT16 : Precision.FLOAT32;
     }
 
     @Override
@@ -153,18 +166,50 @@ public final class CudaBackend implements Backend {
         device.synchronize();
     }
 
+    /**
+     * Runs work with every launch timed on the GPU. For measurements: the work as a whole takes longer than without.
+     *
+     * @return by kernel, in the order in which each was first launched
+     */
+    public List<KernelTime> profile(Runnable work) {
+        device.makeCurrent();
+        try (LaunchClock clock = new LaunchClock(device)) {
+            context.kernels.timeBy(Optional.of(clock));
+            work.run();
+            device.makeCurrent();
+            return clock.times();
+        } finally {
+            context.kernels.timeBy(Optional.empty());
+        }
+    }
+
     // ---- memory
 
     @Override
     public Tensor allocate(int rows, int columns) {
+        return allocate(rows, columns, Precision.FLOAT32);
+    }
+
+    @Override
+    public Tensor allocate(int rows, int columns, Precision stored) {
         if (rows < 0 || columns < 1) {
             throw new IllegalArgumentException(
                     "a tensor [" + rows + ", " + columns + "] cannot be: rows are at least 0, columns at least 1");
         }
+        if (stored == Precision.FLOAT64) {
+            throw new IllegalArgumentException("the cuda backend keeps tensors in 32 or 16 bit, not in " + stored);
+        }
         String name = "tensor [" + rows + ", " + columns + "]";
         device.makeCurrent();
-        DeviceMemory.Block block = memory.allocate(4 * Math.min((long) rows * columns, Long.MAX_VALUE / 8), name);
-        return new CudaTensor(new Lifetime(context, block, name), block.address(), false, Extent.exact(rows), columns);
+        long bytes = stored.bytes() * Math.min((long) rows * columns, Long.MAX_VALUE / 8);
+        DeviceMemory.Block block = memory.allocate(bytes, name);
+        return new CudaTensor(
+                new Lifetime(context, block, bytes, name),
+                block.address(),
+                stored == Precision.BFLOAT16,
+                false,
+                Extent.exact(rows),
+                columns);
     }
 
     @Override
@@ -175,7 +220,7 @@ public final class CudaBackend implements Backend {
         String name = "ints [" + length + "]";
         device.makeCurrent();
         DeviceMemory.Block block = memory.allocate(4L * length, name);
-        return new CudaInts(new Lifetime(context, block, name), block.address(), false, length);
+        return new CudaInts(new Lifetime(context, block, 4L * length, name), block.address(), false, length);
     }
 
     @Override
@@ -186,7 +231,7 @@ public final class CudaBackend implements Backend {
             throw new IndexOutOfBoundsException("a view [" + extent.bound() + ", " + columns + "] from row " + firstRow
                     + " does not lie within " + b);
         }
-        return new CudaTensor(b.lifetime, b.address + 4 * first, true, extent, columns);
+        return new CudaTensor(b.lifetime, b.address + b.elementBytes() * first, b.isNarrow, true, extent, columns);
     }
 
     @Override
@@ -219,6 +264,7 @@ public final class CudaBackend implements Backend {
         lifetime.end();
         if (!context.isClosed()) {
             memory.release(lifetime.block);
+            lifetime.shadow().ifPresent(memory::release);
         }
     }
 
@@ -229,7 +275,8 @@ public final class CudaBackend implements Backend {
         CudaTensor t = context.of(tensor);
         requireLength(t.size(), values.length, t);
         device.makeCurrent();
-        transfers.write(t.address, values);
+        t.lifetime.written();
+        transfers.write(t.address, t.isNarrow, values);
     }
 
     @Override
@@ -237,7 +284,8 @@ public final class CudaBackend implements Backend {
         CudaTensor t = context.of(tensor);
         requireLength(t.size(), values.length, t);
         device.makeCurrent();
-        transfers.write(t.address, values);
+        t.lifetime.written();
+        transfers.write(t.address, t.isNarrow, values);
     }
 
     @Override
@@ -253,7 +301,7 @@ public final class CudaBackend implements Backend {
         CudaTensor t = context.of(tensor);
         float[] values = new float[arrayLength(t)];
         device.makeCurrent();
-        transfers.read(t.address, values);
+        transfers.read(t.address, t.isNarrow, values);
         return values;
     }
 
@@ -262,7 +310,7 @@ public final class CudaBackend implements Backend {
         CudaTensor t = context.of(tensor);
         double[] values = new double[arrayLength(t)];
         device.makeCurrent();
-        transfers.read(t.address, values);
+        transfers.read(t.address, t.isNarrow, values);
         return values;
     }
 
@@ -602,7 +650,7 @@ public final class CudaBackend implements Backend {
 
     @Override
     public void swiGluBackward(Tensor dgate, Tensor dup, Tensor gate, Tensor up, Tensor dy) {
-        elementwise.swiGluBackward(dgate, dup, gate, up, dy);
+        elementwise.swiGluBackward(dgate, dup, Optional.empty(), gate, up, dy);
     }
 
     @Override
@@ -618,6 +666,28 @@ public final class CudaBackend implements Backend {
     @Override
     public void clipFactor(Tensor out, Tensor sumOfSquares, double maxNorm) {
         optimizer.clipFactor(out, sumOfSquares, maxNorm);
+    }
+
+    // ---- tier 2
+
+    @Override
+    public void matmulAdd(Tensor out, Tensor base, Tensor a, boolean transposeA, Tensor b, boolean transposeB) {
+        products.matmulAdd(out, base, a, transposeA, b, transposeB);
+    }
+
+    @Override
+    public void swiGluBackward(Tensor dgate, Tensor dup, Tensor inner, Tensor gate, Tensor up, Tensor dy) {
+        elementwise.swiGluBackward(dgate, dup, Optional.of(inner), gate, up, dy);
+    }
+
+    @Override
+    public void crossEntropyGradient(Tensor out, Tensor logits, IntTensor target, Tensor dy) {
+        rows.crossEntropyGradient(out, logits, target, dy);
+    }
+
+    @Override
+    public long logitsAtATime() {
+        return LOGITS_AT_A_TIME;
     }
 
     @Override

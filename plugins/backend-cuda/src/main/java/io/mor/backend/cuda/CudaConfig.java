@@ -18,7 +18,8 @@ public record CudaConfig(
         @Help("which GPU, from 0") @Range(min = 0) @DefaultValue("0")
         int device,
 
-        @Help("format of tensors: f32") @DefaultValue("f32") CudaPrecision precision,
+        @Help("format of activations: f32 or bf16") @DefaultValue("f32")
+        CudaPrecision precision,
 
         @Help("invariant: a row's result never depends on the other rows; fast: matrix products by cuBLASLt")
         @DefaultValue("invariant")

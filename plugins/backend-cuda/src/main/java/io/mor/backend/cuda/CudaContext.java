@@ -11,7 +11,7 @@ final class CudaContext implements AutoCloseable {
     final Device device;
     final DeviceMemory memory;
     final Transfers transfers;
-    private final Kernels kernels;
+    final Kernels kernels;
     private DeviceMemory.Block scratch;
     private boolean closed;
 
@@ -65,6 +65,28 @@ final class CudaContext implements AutoCloseable {
     Kernels kernel(String name) {
         device.makeCurrent();
         return kernels.kernel(name);
+    }
+
+    /** The address of a tensor's values in bfloat16, of a copy that is renewed after the tensor was written. */
+    long shadow(CudaTensor tensor) {
+        Lifetime lifetime = tensor.lifetime;
+        DeviceMemory.Block copy =
+                lifetime.shadow().orElseGet(() -> memory.allocate(lifetime.bytes / 2, "bfloat16 copy of " + lifetime));
+        if (!lifetime.shadowHolds()) {
+            long elements = lifetime.bytes / 4;
+            kernel("narrowShadow")
+                    .pointer(copy.address())
+                    .pointer(lifetime.block.address())
+                    .wide(elements)
+                    .overElements((elements + 7) / 8);
+            lifetime.shadowed(copy);
+        }
+        return placeIn(copy, tensor);
+    }
+
+    /** Where a tensor's values are in a copy in bfloat16 of the memory in which it lies. */
+    static long placeIn(DeviceMemory.Block copy, CudaTensor tensor) {
+        return copy.address() + (tensor.address - tensor.lifetime.block.address()) / 2;
     }
 
     /** Memory for one kernel and those that follow it at once; the next call may hand out the same. */

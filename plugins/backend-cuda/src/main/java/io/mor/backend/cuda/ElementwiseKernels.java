@@ -5,6 +5,7 @@ import io.mor.api.tensor.IntTensor;
 import io.mor.api.tensor.RandomKey;
 import io.mor.api.tensor.Tensor;
 import io.mor.api.tensor.Unary;
+import java.util.Optional;
 
 /** Element-wise kernels. */
 final class ElementwiseKernels extends KernelFamily {
@@ -15,7 +16,7 @@ final class ElementwiseKernels extends KernelFamily {
 
     void fill(Tensor out, double value) {
         kernel("fillFloats")
-                .pointer(address(out))
+                .pointer(target(out))
                 .wide(elements(out))
                 .real(value)
                 .overElements(elements(out));
@@ -23,18 +24,23 @@ final class ElementwiseKernels extends KernelFamily {
 
     void fill(IntTensor out, int value) {
         kernel("fillInts")
-                .pointer(address(out))
+                .pointer(target(out))
                 .wide(out.length())
                 .integer(value)
                 .overElements(out.length());
     }
 
     void copy(Tensor out, Tensor x) {
-        shape(kernel("copyRows").pointer(address(out)).pointer(address(x)), out).overElements(elements(out));
+        if (areVectors(out, x)) {
+            vectors(kernel("narrowCopy").pointer(targetBytes(out)).pointer(bytes(x)), out)
+                    .overElements(vectorCount(out));
+            return;
+        }
+        shape(kernel("copyRows").pointer(target(out)).pointer(address(x)), out).overElements(elements(out));
     }
 
     void affine(Tensor out, Tensor x, double scale, double shift, boolean accumulate) {
-        shape(kernel("affine").pointer(address(out)).pointer(address(x)), out)
+        shape(kernel("affine").pointer(target(out)).pointer(address(x)), out)
                 .real(scale)
                 .real(shift)
                 .flag(accumulate)
@@ -42,19 +48,30 @@ final class ElementwiseKernels extends KernelFamily {
     }
 
     void add(Tensor out, Tensor a, Tensor b, double scaleB) {
-        shape(kernel("add").pointer(address(out)).pointer(address(a)).pointer(address(b)), out)
+        if (areVectors(out, a, b)) {
+            vectors(
+                            kernel("narrowAdd")
+                                    .pointer(targetBytes(out))
+                                    .pointer(bytes(a))
+                                    .pointer(bytes(b)),
+                            out)
+                    .real(scaleB)
+                    .overElements(vectorCount(out));
+            return;
+        }
+        shape(kernel("add").pointer(target(out)).pointer(address(a)).pointer(address(b)), out)
                 .real(scaleB)
                 .overElements(elements(out));
     }
 
     void multiply(Tensor out, Tensor a, Tensor b, boolean accumulate) {
-        shape(kernel("multiply").pointer(address(out)).pointer(address(a)).pointer(address(b)), out)
+        shape(kernel("multiply").pointer(target(out)).pointer(address(a)).pointer(address(b)), out)
                 .flag(accumulate)
                 .overElements(elements(out));
     }
 
     void unary(Tensor out, Unary function, Tensor x) {
-        shape(kernel("unary").pointer(address(out)).pointer(address(x)), out)
+        shape(kernel("unary").pointer(target(out)).pointer(address(x)), out)
                 .integer(number(function))
                 .overElements(elements(out));
     }
@@ -62,7 +79,7 @@ final class ElementwiseKernels extends KernelFamily {
     void unaryBackward(Tensor dx, Unary function, Tensor x, Tensor y, Tensor dy, boolean accumulate) {
         shape(
                         kernel("unaryBackward")
-                                .pointer(address(dx))
+                                .pointer(target(dx))
                                 .pointer(address(x))
                                 .pointer(address(y))
                                 .pointer(address(dy)),
@@ -89,18 +106,13 @@ final class ElementwiseKernels extends KernelFamily {
     }
 
     void compare(Tensor out, Tensor x, Comparison comparison, Tensor row) {
-        shape(kernel("compareRow").pointer(address(out)).pointer(address(x)).pointer(address(row)), out)
+        shape(kernel("compareRow").pointer(target(out)).pointer(address(x)).pointer(address(row)), out)
                 .integer(number(comparison))
                 .overElements(elements(out));
     }
 
     void compareElements(Tensor out, Tensor a, Comparison comparison, Tensor b) {
-        shape(
-                        kernel("compareElements")
-                                .pointer(address(out))
-                                .pointer(address(a))
-                                .pointer(address(b)),
-                        out)
+        shape(kernel("compareElements").pointer(target(out)).pointer(address(a)).pointer(address(b)), out)
                 .integer(number(comparison))
                 .overElements(elements(out));
     }
@@ -116,7 +128,7 @@ final class ElementwiseKernels extends KernelFamily {
 
     void uniformRows(Tensor out, RandomKey key, IntTensor high, IntTensor low) {
         kernel("uniformRows")
-                .pointer(address(out))
+                .pointer(target(out))
                 .pointer(address(high))
                 .pointer(address(low))
                 .integer(out.rows())
@@ -128,7 +140,7 @@ final class ElementwiseKernels extends KernelFamily {
     }
 
     void uniform(Tensor out, RandomKey key) {
-        shape(kernel("uniform").pointer(address(out)), out)
+        shape(kernel("uniform").pointer(target(out)), out)
                 .wide(key.seed())
                 .wide(key.stream())
                 .wide(key.step())
@@ -136,15 +148,39 @@ final class ElementwiseKernels extends KernelFamily {
     }
 
     void swiGlu(Tensor out, Tensor gate, Tensor up) {
-        shape(kernel("swiGlu").pointer(address(out)).pointer(address(gate)).pointer(address(up)), out)
+        if (areVectors(out, gate, up)) {
+            vectors(
+                            kernel("narrowSwiGlu")
+                                    .pointer(targetBytes(out))
+                                    .pointer(bytes(gate))
+                                    .pointer(bytes(up)),
+                            out)
+                    .overElements(vectorCount(out));
+            return;
+        }
+        shape(kernel("swiGlu").pointer(target(out)).pointer(address(gate)).pointer(address(up)), out)
                 .overElements(elements(out));
     }
 
-    void swiGluBackward(Tensor dgate, Tensor dup, Tensor gate, Tensor up, Tensor dy) {
+    void swiGluBackward(Tensor dgate, Tensor dup, Optional<Tensor> inner, Tensor gate, Tensor up, Tensor dy) {
+        if (areVectors(dgate, dup, gate, up, dy) && (inner.isEmpty() || areVectors(inner.get()))) {
+            vectors(
+                            kernel("narrowSwiGluBackward")
+                                    .pointer(targetBytes(dgate))
+                                    .pointer(targetBytes(dup))
+                                    .pointer(inner.isEmpty() ? 0 : targetBytes(inner.get()))
+                                    .pointer(bytes(gate))
+                                    .pointer(bytes(up))
+                                    .pointer(bytes(dy)),
+                            dgate)
+                    .overElements(vectorCount(dgate));
+            return;
+        }
+        inner.ifPresent(again -> swiGlu(again, gate, up));
         shape(
                         kernel("swiGluBackward")
-                                .pointer(address(dgate))
-                                .pointer(address(dup))
+                                .pointer(target(dgate))
+                                .pointer(target(dup))
                                 .pointer(address(gate))
                                 .pointer(address(up))
                                 .pointer(address(dy)),

@@ -18,18 +18,23 @@ final class GatherKernels extends KernelFamily {
     }
 
     void gatherRows(Tensor out, Tensor x, IntTensor index, boolean accumulate) {
-        shape(kernel("gatherRows").pointer(address(out)).pointer(address(x)).pointer(address(index)), out)
+        if (!accumulate && areVectors(out) && (isNarrow(x) ? areVectors(x) : bytes(x) % 16 == 0)) {
+            vectors(
+                            kernel("narrowGather")
+                                    .pointer(targetBytes(out))
+                                    .pointer(address(x))
+                                    .pointer(address(index)),
+                            out)
+                    .overElements(vectorCount(out));
+            return;
+        }
+        shape(kernel("gatherRows").pointer(target(out)).pointer(address(x)).pointer(address(index)), out)
                 .flag(accumulate)
                 .overElements(elements(out));
     }
 
     void scatterRows(Tensor out, IntTensor index, Tensor x) {
-        shape(
-                        kernel("scatterRows")
-                                .pointer(address(out))
-                                .pointer(address(index))
-                                .pointer(address(x)),
-                        x)
+        shape(kernel("scatterRows").pointer(target(out)).pointer(address(index)).pointer(address(x)), x)
                 .overElements(elements(x));
     }
 
@@ -64,13 +69,13 @@ final class GatherKernels extends KernelFamily {
             }
             kernel("sortNear").pointer(keys).integer(run).integer(run).launch(blocks, 1, 1, SORTED_TOGETHER / 2, 1, 0);
         }
-        shape(kernel("addSortedRows").pointer(address(out)).pointer(keys).pointer(address(x)), x)
+        shape(kernel("addSortedRows").pointer(target(out)).pointer(keys).pointer(address(x)), x)
                 .launch(Math.min(rows, 1 << 20), Math.min((x.columns() + 127) / 128, 65535), 1, 128, 1, 0);
     }
 
     void pickColumn(Tensor out, Tensor x, IntTensor column) {
         kernel("pickColumn")
-                .pointer(address(out))
+                .pointer(target(out))
                 .pointer(address(x))
                 .pointer(address(column))
                 .integer(out.rows())
@@ -81,7 +86,7 @@ final class GatherKernels extends KernelFamily {
 
     void pickColumnBackward(Tensor dx, IntTensor column, Tensor dy) {
         kernel("pickColumnBackward")
-                .pointer(address(dx))
+                .pointer(target(dx))
                 .pointer(address(column))
                 .pointer(address(dy))
                 .integer(dy.rows())
@@ -102,7 +107,7 @@ final class GatherKernels extends KernelFamily {
 
     void toColumn(Tensor out, IntTensor values) {
         kernel("toColumn")
-                .pointer(address(out))
+                .pointer(target(out))
                 .pointer(address(values))
                 .integer(out.rows())
                 .pointer(count(out.extent()))
@@ -113,9 +118,20 @@ final class GatherKernels extends KernelFamily {
         if (address(out) != address(base)) {
             elementwise.copy(out, base);
         }
+        if (areVectors(out, x) && (gate.isEmpty() || !isNarrow(gate.get()))) {
+            vectors(
+                            kernel("narrowAddToRows")
+                                    .pointer(targetBytes(out))
+                                    .pointer(address(index))
+                                    .pointer(bytes(x))
+                                    .pointer(gate.isEmpty() ? 0 : bytes(gate.get())),
+                            x)
+                    .overElements(vectorCount(x));
+            return;
+        }
         shape(
                         kernel("addToRows")
-                                .pointer(address(out))
+                                .pointer(target(out))
                                 .pointer(address(index))
                                 .pointer(address(x))
                                 .pointer(gate.isEmpty() ? 0 : address(gate.get())),

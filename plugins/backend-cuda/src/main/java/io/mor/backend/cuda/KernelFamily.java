@@ -14,12 +14,66 @@ abstract class KernelFamily {
         this.context = context;
     }
 
+    private CudaTensor operand(Tensor tensor) {
+        CudaTensor t = context.of(tensor);
+        context.kernels.operand((double) t.size() * t.elementBytes());
+        return t;
+    }
+
+    /** A tensor that is read, as the kernels' {@code Values}; in single precision it is a plain address. */
     final long address(Tensor tensor) {
-        return context.of(tensor).address;
+        return operand(tensor).values();
+    }
+
+    /** A tensor that is written, and perhaps read, as the kernels' {@code Values}. */
+    final long target(Tensor tensor) {
+        CudaTensor t = operand(tensor);
+        t.lifetime.written();
+        return t.values();
+    }
+
+    /** The first byte of a tensor that is read. */
+    final long bytes(Tensor tensor) {
+        return operand(tensor).address;
+    }
+
+    /** The first byte of a tensor that is written. */
+    final long targetBytes(Tensor tensor) {
+        CudaTensor t = operand(tensor);
+        t.lifetime.written();
+        return t.address;
+    }
+
+    final boolean isNarrow(Tensor tensor) {
+        return context.of(tensor).isNarrow;
+    }
+
+    /** Whether the kernels for whole vectors of bfloat16 can take these. */
+    final boolean areVectors(Tensor... tensors) {
+        for (Tensor tensor : tensors) {
+            if (!context.of(tensor).isVectors()) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** Appends bound, count and vectors of a tensor's rows. */
+    final Kernels vectors(Kernels launch, Tensor tensor) {
+        return launch.integer(tensor.rows()).pointer(count(tensor.extent())).integer(tensor.columns() / 8);
+    }
+
+    static long vectorCount(Tensor tensor) {
+        return elements(tensor) / 8;
     }
 
     final long address(IntTensor tensor) {
         return context.of(tensor).address;
+    }
+
+    /** A vector that is written. */
+    final long target(IntTensor tensor) {
+        return address(tensor);
     }
 
     /** The address of what may be absent, 0 if it is. */

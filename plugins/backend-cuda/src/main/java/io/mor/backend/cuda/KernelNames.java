@@ -14,6 +14,8 @@ final class KernelNames {
     private static final Pattern MATMUL = Pattern.compile("^MATMUL\\((\\w+),", Pattern.MULTILINE);
 
     private static final Pattern FLASH = Pattern.compile("^(?:FLASH|HOPPER)_\\w+\\((\\w+),", Pattern.MULTILINE);
+    private static final Pattern VECTOR = Pattern.compile("^VECTOR_KERNEL\\((\\w+),", Pattern.MULTILINE);
+    private static final Pattern LOSS = Pattern.compile("^LOSS_KERNEL\\((\\w+),", Pattern.MULTILINE);
 
     private KernelNames() {}
 
@@ -31,6 +33,14 @@ final class KernelNames {
         }
         for (Matcher flash = FLASH.matcher(source); flash.find(); ) {
             names.add(flash.group(1));
+        }
+        for (Matcher vector = VECTOR.matcher(source); vector.find(); ) {
+            for (int held = 1; held <= 8; held *= 2) {
+                names.add(vector.group(1) + held);
+            }
+        }
+        for (Matcher loss = LOSS.matcher(source); loss.find(); ) {
+            names.add(loss.group(1));
         }
         return names;
     }

@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import jcuda.Pointer;
 import jcuda.driver.CUfunction;
 import jcuda.driver.CUfunction_attribute;
@@ -36,8 +37,10 @@ final class Kernels implements AutoCloseable {
     private final Map<String, Integer> sharedMemory = new HashMap<>();
     private final List<CUmodule> modules = new ArrayList<>();
     private final Map<String, String> fileOf = new HashMap<>();
+    private Optional<LaunchClock> clock = Optional.empty();
     private String name = "";
     private int arguments;
+    private double operandBytes;
 
     Kernels(Device device, KernelCompiler compiler) {
         this.device = device;
@@ -56,7 +59,27 @@ final class Kernels implements AutoCloseable {
     Kernels kernel(String kernel) {
         name = kernel;
         arguments = 0;
+        operandBytes = 0;
         return this;
+    }
+
+    /** From now on launches are timed by this clock, or by none. */
+    void timeBy(Optional<LaunchClock> chosen) {
+        clock = chosen;
+    }
+
+    /** Notes how large an operand of the launch under way is. */
+    void operand(double bytes) {
+        operandBytes += bytes;
+    }
+
+    /** Runs a launch of a library, which {@link #operand} and {@link #kernel} do not know of. */
+    void library(String label, double bytes, double operations, Runnable launch) {
+        if (clock.isPresent()) {
+            clock.get().time(label, bytes, operations, launch);
+        } else {
+            launch.run();
+        }
     }
 
     Kernels pointer(long address) {
@@ -114,6 +137,19 @@ final class Kernels implements AutoCloseable {
                     "raising the shared memory of kernel " + name);
             sharedMemory.put(name, sharedBytes);
         }
+        if (clock.isPresent()) {
+            clock.get()
+                    .time(
+                            name,
+                            operandBytes,
+                            0,
+                            () -> start(function, gridX, gridY, gridZ, blockX, blockY, sharedBytes));
+        } else {
+            start(function, gridX, gridY, gridZ, blockX, blockY, sharedBytes);
+        }
+    }
+
+    private void start(CUfunction function, int gridX, int gridY, int gridZ, int blockX, int blockY, int sharedBytes) {
         int result = JCudaDriver.cuLaunchKernel(
                 function, gridX, gridY, gridZ, blockX, blockY, 1, sharedBytes, device.stream(), argumentPointers, null);
         if (result != CUresult.CUDA_SUCCESS) {

@@ -1,19 +1,26 @@
 package io.mor.backend.cuda;
 
-/** Whether an allocation may still be used; shared by the tensor that owns the memory and all its views. */
+import java.util.Optional;
+
+/** Whether an allocation may still be used, and what is known of its contents; shared by the tensor that owns the memory and all its views. */
 final class Lifetime {
 
     final DeviceMemory.Block block;
+    final long bytes; // that were asked for
     private final CudaContext owner;
     private final String name;
     private boolean released;
+    private boolean shadowHolds;
+    private Optional<DeviceMemory.Block> shadow = Optional.empty();
 
     /**
+     * @param bytes that were asked for
      * @param name what was allocated, for messages: {@code tensor [3, 5]}
      */
-    Lifetime(CudaContext owner, DeviceMemory.Block block, String name) {
+    Lifetime(CudaContext owner, DeviceMemory.Block block, long bytes, String name) {
         this.owner = owner;
         this.block = block;
+        this.bytes = bytes;
         this.name = name;
     }
 
@@ -31,6 +38,27 @@ final class Lifetime {
 
     void end() {
         released = true;
+    }
+
+    /** Something writes to the memory: its copy in bfloat16 holds no longer. */
+    void written() {
+        shadowHolds = false;
+    }
+
+    /** Whether the copy in bfloat16 has the values of the memory. */
+    boolean shadowHolds() {
+        return shadowHolds;
+    }
+
+    /** The copy in bfloat16 of the whole memory, if there ever was one. */
+    Optional<DeviceMemory.Block> shadow() {
+        return shadow;
+    }
+
+    /** The copy has the values of the memory from now on. */
+    void shadowed(DeviceMemory.Block copy) {
+        shadow = Optional.of(copy);
+        shadowHolds = true;
     }
 
     @Override

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /** The optimizer: AdamW, the norm of gradients, clipping. */
 final class OptimizerKernels extends KernelFamily {
@@ -76,7 +77,7 @@ final class OptimizerKernels extends KernelFamily {
                 .wide(share)
                 .launch(blocks, 1, 1, 256, 1, 0);
         kernel("addSquares")
-                .pointer(address(out))
+                .pointer(target(out))
                 .pointer(partials)
                 .integer(blocks)
                 .flag(accumulate)
@@ -90,11 +91,15 @@ final class OptimizerKernels extends KernelFamily {
             Tensor secondMoment,
             Tensor gradientScale,
             AdamWStep step) {
+        CudaTensor weights = context.of(parameter);
+        Optional<Long> copy = weights.lifetime.shadow().map(block -> CudaContext.placeIn(block, weights));
+        boolean renewsCopy = copy.isPresent() && weights.lifetime.shadowHolds();
         kernel("adamW")
-                .pointer(address(parameter))
+                .pointer(target(parameter))
                 .pointer(address(gradient))
-                .pointer(address(firstMoment))
-                .pointer(address(secondMoment))
+                .pointer(target(firstMoment))
+                .pointer(target(secondMoment))
+                .pointer(renewsCopy ? copy.get() : 0)
                 .pointer(address(gradientScale))
                 .wide(elements(parameter))
                 .real(step.learningRate())
@@ -106,12 +111,15 @@ final class OptimizerKernels extends KernelFamily {
                 .real(1 - Math.pow(step.beta2(), step.step()))
                 .real(1 - step.beta1())
                 .real(1 - step.beta2())
-                .overElements(elements(parameter));
+                .overElements((elements(parameter) + 3) / 4);
+        if (renewsCopy) {
+            weights.lifetime.shadowed(weights.lifetime.shadow().get());
+        }
     }
 
     void clipFactor(Tensor out, Tensor sumOfSquares, double maxNorm) {
         kernel("clipFactor")
-                .pointer(address(out))
+                .pointer(target(out))
                 .pointer(address(sumOfSquares))
                 .real(maxNorm)
                 .launch(1, 1, 1, 1, 1, 0);

@@ -8,48 +8,97 @@ import java.util.Optional;
 final class ProductKernels extends KernelFamily {
 
     private static final long MOST_CHUNK_BYTES = 64L << 20;
+    private final ElementwiseKernels elementwise;
     private final Optional<CublasLt> cublas;
     private Optional<DeviceMemory.Block> productWorkspace = Optional.empty();
 
     /**
      * @param cublas the library, empty for own kernels alone
      */
-    ProductKernels(CudaContext context, Optional<CublasLt> cublas) {
+    ProductKernels(CudaContext context, ElementwiseKernels elementwise, Optional<CublasLt> cublas) {
         super(context);
+        this.elementwise = elementwise;
         this.cublas = cublas;
     }
 
     void matmul(Tensor out, Tensor a, boolean transposeA, Tensor b, boolean transposeB, boolean accumulate) {
-        int m = out.rows();
-        int n = out.columns();
+        multiply(out, accumulate ? Optional.of(out) : Optional.empty(), a, transposeA, b, transposeB);
+    }
+
+    /** {@code out = base + op(a) @ op(b)}. */
+    void matmulAdd(Tensor out, Tensor base, Tensor a, boolean transposeA, Tensor b, boolean transposeB) {
+        multiply(out, Optional.of(base), a, transposeA, b, transposeB);
+    }
+
+    private void multiply(
+            Tensor out, Optional<Tensor> base, Tensor a, boolean transposeA, Tensor b, boolean transposeB) {
         int inner = transposeA ? a.rows() : a.columns();
-        if (m == 0) {
+        if (out.rows() == 0) {
             return;
         }
+        if (cublas.isPresent() && inner > 0 && multiplyByLibrary(out, base, a, transposeA, b, transposeB, inner)) {
+            return;
+        }
+        if (base.isPresent() && bytes(base.get()) != bytes(out)) {
+            elementwise.copy(out, base.get());
+        }
+        multiplyTiles(out, a, transposeA, b, transposeB, inner, base.isPresent());
+    }
+
+    private boolean multiplyByLibrary(
+            Tensor out, Optional<Tensor> base, Tensor a, boolean transposeA, Tensor b, boolean transposeB, int inner) {
+        boolean narrow = isNarrow(a) || isNarrow(b);
         // the count of what is summed over is known to the device alone, and cuBLASLt takes sizes from the host
         boolean isCountedSum = transposeA && !a.extent().isExact();
-        if (cublas.isPresent() && !isCountedSum && inner > 0) {
-            context.device.makeCurrent();
-            if (productWorkspace.isEmpty()) {
-                productWorkspace =
-                        Optional.of(context.memory.allocate(CublasLt.WORKSPACE, "workspace of matrix products"));
-            }
-            cublas.get()
-                    .multiply(
-                            address(out),
-                            m,
-                            n,
-                            address(a),
-                            transposeA,
-                            address(b),
-                            transposeB,
-                            inner,
-                            accumulate,
-                            productWorkspace.get().address(),
-                            context.device.streamHandle());
-            return;
+        if (isCountedSum && !narrow
+                || narrow && !(canBeNarrow(a) && canBeNarrow(b))
+                || base.isPresent() && isNarrow(base.get()) != isNarrow(out)) {
+            return false;
         }
-        multiplyTiles(out, a, transposeA, b, transposeB, inner, accumulate);
+        context.device.makeCurrent();
+        if (isCountedSum) {
+            clearBehindCount(a);
+            clearBehindCount(b);
+        }
+        if (productWorkspace.isEmpty()) {
+            productWorkspace = Optional.of(context.memory.allocate(CublasLt.WORKSPACE, "workspace of matrix products"));
+        }
+        CublasLt.Sizes sizes = new CublasLt.Sizes(out.rows(), out.columns(), inner, narrow, isNarrow(out));
+        CublasLt.Factor left = new CublasLt.Factor(factor(a, narrow), transposeA);
+        CublasLt.Factor right = new CublasLt.Factor(factor(b, narrow), transposeB);
+        long target = targetBytes(out);
+        long added = base.isEmpty() ? 0 : bytes(base.get());
+        boolean[] done = new boolean[1];
+        context.kernels.library(
+                "product [" + out.rows() + ", " + out.columns() + "] over " + inner,
+                sizes.bytes(base.isPresent()),
+                sizes.operations(),
+                () -> done[0] = cublas.get()
+                        .multiply(
+                                sizes,
+                                target,
+                                added,
+                                left,
+                                right,
+                                productWorkspace.get().address(),
+                                context.device.streamHandle()));
+        return done[0];
+    }
+
+    /** Whether a factor is, or may be copied, in bfloat16: weights may, logits of routers and gates are too narrow. */
+    private boolean canBeNarrow(Tensor tensor) {
+        return isNarrow(tensor) || tensor.columns() >= CudaBackend.NARROWEST && tensor.rows() >= CudaBackend.NARROWEST;
+    }
+
+    private long factor(Tensor tensor, boolean narrow) {
+        return narrow && !isNarrow(tensor) ? context.shadow(context.of(tensor)) : bytes(tensor);
+    }
+
+    /** Sets rows that nobody reads to zero, so that they add nothing to a sum over all. */
+    private void clearBehindCount(Tensor tensor) {
+        if (!tensor.extent().isExact()) {
+            shape(kernel("clearBehindCount").pointer(target(tensor)), tensor).overElements(elements(tensor));
+        }
     }
 
     private void multiplyTiles(
@@ -62,7 +111,7 @@ final class ProductKernels extends KernelFamily {
         int gridY = (m + tile - 1) / tile;
         int chunks = transposeA ? chunks((long) gridX * gridY, inner, 4L * m * n) : 1;
         int chunk = Math.max(1, (inner + chunks - 1) / chunks);
-        long target = chunks == 1 ? address(out) : scratch(4L * m * n * chunks);
+        long target = chunks == 1 ? target(out) : scratch(4L * m * n * chunks);
         Extent counted = transposeA ? a.extent() : out.extent();
         kernel((isWide ? "matmulWide" : "matmulNarrow") + (transposeA ? "A" : "") + (transposeB ? "B" : ""))
                 .pointer(target)
@@ -78,7 +127,7 @@ final class ProductKernels extends KernelFamily {
         if (chunks > 1) {
             long elements = (long) m * n;
             kernel("addChunks")
-                    .pointer(address(out))
+                    .pointer(target(out))
                     .pointer(target)
                     .integer(chunks)
                     .wide(elements)

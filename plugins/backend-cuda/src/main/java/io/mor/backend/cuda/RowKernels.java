@@ -9,64 +9,78 @@ import java.util.Optional;
 final class RowKernels extends KernelFamily {
 
     private static final int COLUMN_CHUNK = 256; // rows that one block sums
+    private static final int WIDEST_NORM = 2048; // columns that a warp holds in registers
+    private static final int NORM_BLOCKS = 264; // that deal rows among them in a norm's gradient, on every card alike
+    private static final int WIDEST_LOSS = 65536; // logits that a block holds in registers
 
     RowKernels(CudaContext context) {
         super(context);
     }
 
     void scaleRows(Tensor out, Tensor x, Tensor factors, boolean accumulate) {
-        shape(kernel("scaleRows").pointer(address(out)).pointer(address(x)).pointer(address(factors)), out)
+        if (areVectors(out, x) && !isNarrow(factors)) {
+            vectors(
+                            kernel("narrowScaleRows")
+                                    .pointer(targetBytes(out))
+                                    .pointer(bytes(x))
+                                    .pointer(bytes(factors)),
+                            out)
+                    .flag(accumulate)
+                    .overElements(vectorCount(out));
+            return;
+        }
+        shape(kernel("scaleRows").pointer(target(out)).pointer(address(x)).pointer(address(factors)), out)
                 .flag(accumulate)
                 .overElements(elements(out));
     }
 
     void addRow(Tensor out, Tensor x, Tensor row) {
-        shape(kernel("addRow").pointer(address(out)).pointer(address(x)).pointer(address(row)), out)
+        shape(kernel("addRow").pointer(target(out)).pointer(address(x)).pointer(address(row)), out)
                 .overElements(elements(out));
     }
 
     void multiplyRow(Tensor out, Tensor x, Tensor row, boolean accumulate) {
-        shape(kernel("multiplyRow").pointer(address(out)).pointer(address(x)).pointer(address(row)), out)
+        shape(kernel("multiplyRow").pointer(target(out)).pointer(address(x)).pointer(address(row)), out)
                 .flag(accumulate)
                 .overElements(elements(out));
     }
 
     void broadcastColumn(Tensor out, Tensor column, boolean accumulate) {
-        shape(kernel("broadcastColumn").pointer(address(out)).pointer(address(column)), out)
+        shape(kernel("broadcastColumn").pointer(target(out)).pointer(address(column)), out)
                 .flag(accumulate)
                 .overElements(elements(out));
     }
 
     void broadcastRow(Tensor out, Tensor row, double scale, boolean accumulate) {
-        shape(kernel("broadcastRow").pointer(address(out)).pointer(address(row)), out)
+        shape(kernel("broadcastRow").pointer(target(out)).pointer(address(row)), out)
                 .real(scale)
                 .flag(accumulate)
                 .overElements(elements(out));
     }
 
     void rowSum(Tensor out, Tensor x, boolean accumulate) {
-        shape(kernel("rowSum").pointer(address(out)).pointer(address(x)), x)
+        shape(kernel("rowSum").pointer(target(out)).pointer(address(x)), x)
                 .flag(accumulate)
                 .overRows(x.rows(), x.columns());
     }
 
     void rowDot(Tensor out, Tensor a, Tensor b, boolean accumulate) {
-        shape(kernel("rowDot").pointer(address(out)).pointer(address(a)).pointer(address(b)), a)
+        shape(kernel("rowDot").pointer(target(out)).pointer(address(a)).pointer(address(b)), a)
                 .flag(accumulate)
                 .overRows(a.rows(), a.columns());
     }
 
     void rowLogSumExp(Tensor out, Tensor x) {
-        shape(kernel("rowLogSumExp").pointer(address(out)).pointer(address(x)), x)
+        shape(kernel("rowLogSumExp").pointer(target(out)).pointer(address(x)), x)
                 .overRows(x.rows(), x.columns());
     }
 
     void columnSum(Tensor out, Tensor x, double scale, boolean accumulate) {
-        sumColumns(address(out), address(x), 0, 0, 0, 1, x, scale, accumulate);
+        sumColumns(target(out), address(x), 0, 0, 0, 1, x, scale, accumulate);
     }
 
     void columnDot(Tensor out, Tensor a, Tensor b, double scale, boolean accumulate) {
-        sumColumns(address(out), address(a), address(b), 0, 0, 1, a, scale, accumulate);
+        sumColumns(target(out), address(a), address(b), 0, 0, 1, a, scale, accumulate);
     }
 
     /**
@@ -104,50 +118,83 @@ final class RowKernels extends KernelFamily {
                 .flag(isWhole && accumulate)
                 .launch((columns + 31) / 32, chunks, variants, 32, 8, 0);
         if (!isWhole) {
-            int width = variants * columns;
-            kernel("columnSums")
-                    .pointer(out)
-                    .pointer(partial)
-                    .pointer(0)
-                    .pointer(0)
-                    .pointer(0)
-                    .integer(chunks)
-                    .pointer(0)
-                    .integer(width)
-                    .integer(chunks)
-                    .real(scale)
-                    .flag(accumulate)
-                    .launch((width + 31) / 32, 1, 1, 32, 8, 0);
+            addPartials(out, partial, chunks, variants * columns, scale, accumulate);
         }
+    }
+
+    /** {@code out [width] (+)= scale * } the sums of the columns of {@code partials [chunks, width]}. */
+    private void addPartials(long out, long partials, int chunks, int width, double scale, boolean accumulate) {
+        kernel("columnSums")
+                .pointer(out)
+                .pointer(partials)
+                .pointer(0)
+                .pointer(0)
+                .pointer(0)
+                .integer(chunks)
+                .pointer(0)
+                .integer(width)
+                .integer(chunks)
+                .real(scale)
+                .flag(accumulate)
+                .launch((width + 31) / 32, 1, 1, 32, 8, 0);
     }
 
     void reciprocalCount(Tensor out, Extent extent) {
         kernel("reciprocalCount")
-                .pointer(address(out))
+                .pointer(target(out))
                 .integer(extent.bound())
                 .pointer(count(extent))
                 .launch(1, 1, 1, 1, 1, 0);
     }
 
     void softmax(Tensor out, Tensor x) {
-        shape(kernel("softmax").pointer(address(out)).pointer(address(x)), x).overRows(x.rows(), x.columns());
+        shape(kernel("softmax").pointer(target(out)).pointer(address(x)), x).overRows(x.rows(), x.columns());
     }
 
     void softmaxBackward(Tensor dx, Tensor y, Tensor dy, boolean accumulate) {
-        shape(kernel("softmaxBackward").pointer(address(dx)).pointer(address(y)).pointer(address(dy)), dx)
+        shape(kernel("softmaxBackward").pointer(target(dx)).pointer(address(y)).pointer(address(dy)), dx)
                 .flag(accumulate)
                 .overRows(dx.rows(), dx.columns());
     }
 
     void argMax(IntTensor out, Tensor x) {
-        shape(kernel("argMax").pointer(address(out)).pointer(address(x)), x).overRows(x.rows(), x.columns());
+        shape(kernel("argMax").pointer(target(out)).pointer(address(x)), x).overRows(x.rows(), x.columns());
+    }
+
+    /** Whether the norm's kernels for vectors, whose rows a warp holds in registers, can take these. */
+    private boolean areNormVectors(Tensor weight, Optional<IntTensor> variant, Tensor... rows) {
+        return variant.isEmpty()
+                && rows[0].columns() <= WIDEST_NORM
+                && !isNarrow(weight)
+                && bytes(weight) % 16 == 0
+                && areVectors(rows);
+    }
+
+    /** The kernel for rows of so many vectors: its name's ending is how many of them a lane holds. */
+    private static String normKernel(String name, int columns) {
+        int held = (columns / 8 + 31) / 32;
+        return name + (held == 1 ? 1 : Integer.highestOneBit(held - 1) << 1);
     }
 
     void rmsNorm(Tensor out, Tensor rstd, Tensor x, Tensor weight, Optional<IntTensor> variant, double epsilon) {
+        if (areNormVectors(weight, variant, x, out)) {
+            if (x.rows() > 0) {
+                vectors(
+                                kernel(normKernel("narrowNorm", x.columns()))
+                                        .pointer(targetBytes(out))
+                                        .pointer(targetBytes(rstd))
+                                        .pointer(bytes(x))
+                                        .pointer(bytes(weight)),
+                                x)
+                        .real(epsilon)
+                        .launch(Math.min((x.rows() + 7) / 8, 1 << 16), 1, 1, 256, 1, 0);
+            }
+            return;
+        }
         shape(
                         kernel("rmsNorm")
-                                .pointer(address(out))
-                                .pointer(address(rstd))
+                                .pointer(target(out))
+                                .pointer(target(rstd))
                                 .pointer(address(x))
                                 .pointer(address(weight))
                                 .pointer(address(variant)),
@@ -165,12 +212,32 @@ final class RowKernels extends KernelFamily {
             Optional<IntTensor> variant,
             Tensor dy,
             boolean accumulate) {
+        if (areNormVectors(weight, variant, x, dy, dx)) {
+            if (x.rows() > 0) {
+                int columns = x.columns();
+                int blocks = Math.min((x.rows() + 7) / 8, NORM_BLOCKS);
+                long partials = scratch(4L * blocks * columns);
+                vectors(
+                                kernel(normKernel("narrowNormBackward", columns))
+                                        .pointer(targetBytes(dx))
+                                        .pointer(partials)
+                                        .pointer(bytes(x))
+                                        .pointer(bytes(rstd))
+                                        .pointer(bytes(weight))
+                                        .pointer(bytes(dy)),
+                                x)
+                        .flag(accumulate)
+                        .launch(blocks, 1, 1, 256, 1, 4 * columns);
+                addPartials(target(dweight), partials, blocks, columns, 1, true);
+            }
+            return;
+        }
         // first, because dx may be dy
         sumColumns(
-                address(dweight), address(x), address(dy), address(rstd), address(variant), dweight.rows(), x, 1, true);
+                target(dweight), address(x), address(dy), address(rstd), address(variant), dweight.rows(), x, 1, true);
         shape(
                         kernel("rmsNormBackward")
-                                .pointer(address(dx))
+                                .pointer(target(dx))
                                 .pointer(address(x))
                                 .pointer(address(rstd))
                                 .pointer(address(weight))
@@ -182,9 +249,13 @@ final class RowKernels extends KernelFamily {
     }
 
     void crossEntropy(Tensor out, Tensor logits, IntTensor target) {
+        if (areVectors(logits) && logits.columns() <= WIDEST_LOSS) {
+            loss(out, logits, target, 0);
+            return;
+        }
         shape(
                         kernel("crossEntropy")
-                                .pointer(address(out))
+                                .pointer(target(out))
                                 .pointer(address(logits))
                                 .pointer(address(target)),
                         logits)
@@ -194,11 +265,35 @@ final class RowKernels extends KernelFamily {
     void crossEntropyBackward(Tensor dlogits, Tensor logits, IntTensor target, Tensor dy) {
         shape(
                         kernel("crossEntropyBackward")
-                                .pointer(address(dlogits))
+                                .pointer(target(dlogits))
                                 .pointer(address(logits))
                                 .pointer(address(target))
                                 .pointer(address(dy)),
                         logits)
                 .overRows(logits.rows(), logits.columns());
+    }
+
+    /** Losses of rows of logits, and over the logits their gradient, scaled by {@code dy [rows, 1]}. */
+    void crossEntropyGradient(Tensor out, Tensor logits, IntTensor target, Tensor dy) {
+        if (areVectors(logits) && logits.columns() <= WIDEST_LOSS) {
+            loss(out, logits, target, bytes(dy));
+            return;
+        }
+        crossEntropy(out, logits, target);
+        crossEntropyBackward(logits, logits, target, dy);
+    }
+
+    private void loss(Tensor out, Tensor logits, IntTensor target, long dy) {
+        if (logits.rows() > 0) {
+            int held = (logits.columns() / 8 + 1023) / 1024;
+            vectors(
+                            kernel("narrowLoss" + (held <= 1 ? 1 : held <= 4 ? 4 : held <= 6 ? 6 : 8))
+                                    .pointer(targetBytes(out))
+                                    .pointer(targetBytes(logits))
+                                    .pointer(address(target))
+                                    .pointer(dy),
+                            logits)
+                    .launch(logits.rows(), 1, 1, 1024, 1, 0);
+        }
     }
 }

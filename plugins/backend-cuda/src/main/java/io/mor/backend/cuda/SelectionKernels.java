@@ -20,7 +20,7 @@ final class SelectionKernels extends KernelFamily {
         int groups = offsets.length() - 1;
         if (groups > 0 && out.rows() > 0) {
             kernel("topKMask")
-                    .pointer(address(out))
+                    .pointer(target(out))
                     .pointer(address(scores))
                     .pointer(address(offsets))
                     .pointer(address(k))
@@ -38,7 +38,7 @@ final class SelectionKernels extends KernelFamily {
                 case MINIMUM -> 2;
             };
             kernel("reduceGroups")
-                    .pointer(address(out))
+                    .pointer(target(out))
                     .pointer(address(x))
                     .pointer(address(offsets))
                     .integer(out.rows())
@@ -60,7 +60,7 @@ final class SelectionKernels extends KernelFamily {
 
     void compactOffsets(IntTensor out, IntTensor index, Extent selected, IntTensor offsets) {
         kernel("compactOffsets")
-                .pointer(address(out))
+                .pointer(target(out))
                 .pointer(address(index))
                 .integer(selected.bound())
                 .pointer(count(selected))

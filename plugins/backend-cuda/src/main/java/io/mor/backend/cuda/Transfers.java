@@ -13,6 +13,7 @@ final class Transfers implements AutoCloseable {
 
     private static final int BUFFER = 4 << 20;
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
+    private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT;
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
 
     private final Device device;
@@ -32,21 +33,54 @@ final class Transfers implements AutoCloseable {
         void move(int first, int number);
     }
 
-    void write(long address, float[] values) {
-        toDevice(
-                address, values.length, (first, number) -> MemorySegment.copy(values, first, buffer, FLOAT, 0, number));
+    /**
+     * @param narrow whether the device's elements are in bfloat16
+     */
+    void write(long address, boolean narrow, float[] values) {
+        if (narrow) {
+            toDevice(address, 2, values.length, (first, number) -> {
+                for (int i = 0; i < number; i++) {
+                    buffer.setAtIndex(SHORT, i, narrow(values[first + i]));
+                }
+            });
+        } else {
+            toDevice(
+                    address,
+                    4,
+                    values.length,
+                    (first, number) -> MemorySegment.copy(values, first, buffer, FLOAT, 0, number));
+        }
     }
 
-    void write(long address, double[] values) {
-        toDevice(address, values.length, (first, number) -> {
+    void write(long address, boolean narrow, double[] values) {
+        toDevice(address, narrow ? 2 : 4, values.length, (first, number) -> {
             for (int i = 0; i < number; i++) {
-                buffer.setAtIndex(FLOAT, i, (float) values[first + i]);
+                float value = (float) values[first + i];
+                if (narrow) {
+                    buffer.setAtIndex(SHORT, i, narrow(value));
+                } else {
+                    buffer.setAtIndex(FLOAT, i, value);
+                }
             }
         });
     }
 
     void write(long address, int[] values) {
-        toDevice(address, values.length, (first, number) -> MemorySegment.copy(values, first, buffer, INT, 0, number));
+        toDevice(
+                address,
+                4,
+                values.length,
+                (first, number) -> MemorySegment.copy(values, first, buffer, INT, 0, number));
+    }
+
+    /** bfloat16, rounded to nearest even as the GPU does. */
+    private static short narrow(float value) {
+        int bits = Float.floatToIntBits(value);
+        return (short) (Float.isNaN(value) ? 0x7fff : bits + 0x7fff + (bits >>> 16 & 1) >>> 16);
+    }
+
+    private static float widen(short value) {
+        return Float.intBitsToFloat(value << 16);
     }
 
     /** Writes 8-byte numbers; for tables of the kernels. */
@@ -62,44 +96,64 @@ final class Transfers implements AutoCloseable {
         device.synchronize();
     }
 
-    void read(long address, float[] values) {
-        fromDevice(
-                address, values.length, (first, number) -> MemorySegment.copy(buffer, FLOAT, 0, values, first, number));
+    void read(long address, boolean narrow, float[] values) {
+        if (narrow) {
+            fromDevice(address, 2, values.length, (first, number) -> {
+                for (int i = 0; i < number; i++) {
+                    values[first + i] = widen(buffer.getAtIndex(SHORT, i));
+                }
+            });
+        } else {
+            fromDevice(
+                    address,
+                    4,
+                    values.length,
+                    (first, number) -> MemorySegment.copy(buffer, FLOAT, 0, values, first, number));
+        }
     }
 
-    void read(long address, double[] values) {
-        fromDevice(address, values.length, (first, number) -> {
+    void read(long address, boolean narrow, double[] values) {
+        fromDevice(address, narrow ? 2 : 4, values.length, (first, number) -> {
             for (int i = 0; i < number; i++) {
-                values[first + i] = buffer.getAtIndex(FLOAT, i);
+                values[first + i] = narrow ? widen(buffer.getAtIndex(SHORT, i)) : buffer.getAtIndex(FLOAT, i);
             }
         });
     }
 
     void read(long address, int[] values) {
         fromDevice(
-                address, values.length, (first, number) -> MemorySegment.copy(buffer, INT, 0, values, first, number));
+                address,
+                4,
+                values.length,
+                (first, number) -> MemorySegment.copy(buffer, INT, 0, values, first, number));
     }
 
-    private void toDevice(long address, int length, Chunk fill) {
-        int most = BUFFER / 4;
+    private void toDevice(long address, int elementBytes, int length, Chunk fill) {
+        int most = BUFFER / elementBytes;
         for (int first = 0; first < length; first += most) {
             int number = Math.min(most, length - first);
             fill.move(first, number);
             Device.check(
                     JCudaDriver.cuMemcpyHtoDAsync(
-                            new DeviceAddress(address + 4L * first), pinned, 4L * number, device.stream()),
+                            new DeviceAddress(address + (long) elementBytes * first),
+                            pinned,
+                            (long) elementBytes * number,
+                            device.stream()),
                     "copying to the GPU");
             device.synchronize();
         }
     }
 
-    private void fromDevice(long address, int length, Chunk drain) {
-        int most = BUFFER / 4;
+    private void fromDevice(long address, int elementBytes, int length, Chunk drain) {
+        int most = BUFFER / elementBytes;
         for (int first = 0; first < length; first += most) {
             int number = Math.min(most, length - first);
             Device.check(
                     JCudaDriver.cuMemcpyDtoHAsync(
-                            pinned, new DeviceAddress(address + 4L * first), 4L * number, device.stream()),
+                            pinned,
+                            new DeviceAddress(address + (long) elementBytes * first),
+                            (long) elementBytes * number,
+                            device.stream()),
                     "copying from the GPU");
             device.synchronize();
             drain.move(first, number);

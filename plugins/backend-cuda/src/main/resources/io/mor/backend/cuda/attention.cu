@@ -1,4 +1,4 @@
-// Attention over ranges of entries, for any head width and any number of rows, in single precision. A block of 128 threads takes one head of
+// Attention over ranges of entries, for any head width and any number of rows, calculated in single precision. A block of 128 threads takes one head of
 // one row; 128 entries at a time, counted from the start of the row's own range, so what a row sees alone decides its result.
 //
 // A thread has two tasks in turn: as thread t the score of entry t of the tile; as (group, column) the column's sum over the entries group,
@@ -18,15 +18,15 @@ struct Heads {
   __device__ __forceinline__ int groups() const { return width >= TILE ? 1 : TILE / width; }
 };
 
-__device__ __forceinline__ bool isAligned(const float* pointer, int width) {
-  return width % 4 == 0 && (u64)pointer % 16 == 0;
+__device__ __forceinline__ bool isAligned(Values row, int width) {
+  return !row.isNarrow() && width % 4 == 0 && row.address() % 16 == 0;
 }
 
 // One chain of multiply-adds in ascending order either way.
-__device__ __forceinline__ float dot(const float* inShared, const float* row, int width) {
+__device__ __forceinline__ float dot(const float* inShared, Values row, int width) {
   float sum = 0.0f;
   if (isAligned(row, width)) {
-    const float4* four = (const float4*)row;
+    const float4* four = (const float4*)row.address();
     for (int i = 0; i < width / 4; i++) {
       float4 value = four[i];
       sum = fmaf(inShared[4 * i], value.x, sum);
@@ -54,11 +54,11 @@ __device__ __forceinline__ float reduceTile(float value) {
 
 // dynamic shared memory: headDim + groups * headDim floats
 extern "C" __global__ void __launch_bounds__(128) attention(
-    float* out,
+    Values out,
     float* logSumExp,
-    const float* queries,
-    const float* keys,
-    const float* values,
+    Values queries,
+    Values keys,
+    Values values,
     const int* start,
     const int* end,
     const int* entryRows,
@@ -129,14 +129,14 @@ extern "C" __global__ void __launch_bounds__(128) attention(
 
 // dqueries, and outDotGradient [rows, heads] for the keys' pass. dynamic shared memory: 2 * headDim + groups * headDim floats
 extern "C" __global__ void __launch_bounds__(128) attentionQueryGradient(
-    float* dqueries,
+    Values dqueries,
     float* outDotGradient,
-    const float* queries,
-    const float* keys,
-    const float* values,
-    const float* out,
+    Values queries,
+    Values keys,
+    Values values,
+    Values out,
     const float* logSumExp,
-    const float* dout,
+    Values dout,
     const int* start,
     const int* end,
     int bound,
@@ -227,14 +227,14 @@ extern "C" __global__ void __launch_bounds__(128) rangeBounds(int* bounds, const
 // dkeys and dvalues of one key row and key head: over the query rows that see it and the heads that share it, in ascending order.
 // dynamic shared memory: 2 * headDim + 2 * groups * headDim floats
 extern "C" __global__ void __launch_bounds__(128) attentionKeyGradient(
-    float* dkeys,
-    float* dvalues,
-    const float* queries,
-    const float* keys,
-    const float* values,
+    Values dkeys,
+    Values dvalues,
+    Values queries,
+    Values keys,
+    Values values,
     const float* logSumExp,
     const float* outDotGradient,
-    const float* dout,
+    Values dout,
     const int* start,
     const int* end,
     const int* bounds,

@@ -1,6 +1,6 @@
 // What every kernel file of this backend shares: counted extents, reductions in a fixed order, ranks of scores.
 //
-// Conventions. A tensor is a pointer to its first element and is contiguous row-major. An extent is (bound, count): count is null when the
+// Conventions. A tensor is a pointer to its first element, or Values where it may be in either precision, and is contiguous row-major. An extent is (bound, count): count is null when the
 // bound is exact, else count[0] is the number of rows, read here and never on the host. Every kernel is launched by the bound. No kernel uses
 // floating-point atomics, and how a sum is split depends on columns and bounds only, so the same inputs give the same bits. The compiler fuses
 // no multiply-add by itself (--fmad=false), so an element's bits do not depend on the copy of an unrolled loop that computes it; write fmaf.
@@ -44,7 +44,61 @@ __device__ __forceinline__ void split(i64 index, int columns, int& row, int& col
   }
 }
 
-__device__ __forceinline__ void put(float* out, i64 index, float value, int accumulate) {
+// ---- elements in either precision: IEEE 32 bit or bfloat16, rounded to nearest even; arithmetic is in 32 bit always
+
+__device__ __forceinline__ float widen(u32 bits) { // bfloat16 in the low half
+  return __uint_as_float(bits << 16);
+}
+
+// Two neighbours of a 32-bit word, the first in the low half.
+__device__ __forceinline__ float first(u32 pair) {
+  return __uint_as_float(pair << 16);
+}
+
+__device__ __forceinline__ float second(u32 pair) {
+  return __uint_as_float(pair & 0xffff0000u);
+}
+
+__device__ __forceinline__ u32 pairOf(float a, float b) {
+  u32 result;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(result) : "f"(b), "f"(a));
+  return result;
+}
+
+#define NARROW_TAG 0x8000000000000000ULL
+
+// The elements of a tensor as the host passes them: an address, whose highest bit is set for bfloat16. The branch is the same in a whole launch.
+struct Values {
+  u64 tagged;
+
+  struct Element {
+    u64 tagged;
+    i64 index;
+    __device__ __forceinline__ operator float() const {
+      return (i64)tagged < 0 ? widen(((const unsigned short*)(tagged & ~NARROW_TAG))[index]) : ((const float*)tagged)[index];
+    }
+    __device__ __forceinline__ const Element& operator=(float value) const {
+      if ((i64)tagged < 0) {
+        ((unsigned short*)(tagged & ~NARROW_TAG))[index] = (unsigned short)pairOf(value, 0.0f);
+      } else {
+        ((float*)tagged)[index] = value;
+      }
+      return *this;
+    }
+    __device__ __forceinline__ const Element& operator=(const Element& other) const { return *this = (float)other; }
+    __device__ __forceinline__ const Element& operator+=(float value) const { return *this = (float)*this + value; }
+  };
+
+  __device__ __forceinline__ Element operator[](i64 index) const { return {tagged, index}; }
+  __device__ __forceinline__ bool isNarrow() const { return (i64)tagged < 0; }
+  __device__ __forceinline__ bool isAbsent() const { return tagged == 0; }
+  __device__ __forceinline__ u64 address() const { return tagged & ~NARROW_TAG; }
+  __device__ __forceinline__ Values operator+(i64 elements) const {
+    return {tagged + (u64)(isNarrow() ? 2 * elements : 4 * elements)};
+  }
+};
+
+__device__ __forceinline__ void put(Values out, i64 index, float value, int accumulate) {
   out[index] = accumulate ? out[index] + value : value;
 }
 

@@ -4,7 +4,7 @@
 #define FOR_EACH_ELEMENT(i, elements) for (i64 i = threadIndex(); i < (elements); i += threadStride())
 #define ELEMENTS ((i64)rowsOf(bound, count) * columns)
 
-extern "C" __global__ void fillFloats(float* out, i64 elements, float value) {
+extern "C" __global__ void fillFloats(Values out, i64 elements, float value) {
   FOR_EACH_ELEMENT(i, elements) out[i] = value;
 }
 
@@ -12,21 +12,28 @@ extern "C" __global__ void fillInts(int* out, i64 elements, int value) {
   FOR_EACH_ELEMENT(i, elements) out[i] = value;
 }
 
-extern "C" __global__ void copyRows(float* out, const float* x, int bound, const int* count, int columns) {
+extern "C" __global__ void copyRows(Values out, Values x, int bound, const int* count, int columns) {
   FOR_EACH_ELEMENT(i, ELEMENTS) out[i] = x[i];
 }
 
+extern "C" __global__ void clearBehindCount(Values x, int bound, const int* count, int columns) {
+  i64 elements = (i64)bound * columns;
+  for (i64 i = ELEMENTS + threadIndex(); i < elements; i += threadStride()) {
+    x[i] = 0.0f;
+  }
+}
+
 extern "C" __global__ void affine(
-    float* out, const float* x, int bound, const int* count, int columns, float scale, float shift, int accumulate) {
+    Values out, Values x, int bound, const int* count, int columns, float scale, float shift, int accumulate) {
   FOR_EACH_ELEMENT(i, ELEMENTS) put(out, i, scale * x[i] + shift, accumulate);
 }
 
-extern "C" __global__ void add(float* out, const float* a, const float* b, int bound, const int* count, int columns, float scaleB) {
+extern "C" __global__ void add(Values out, Values a, Values b, int bound, const int* count, int columns, float scaleB) {
   FOR_EACH_ELEMENT(i, ELEMENTS) out[i] = a[i] + scaleB * b[i];
 }
 
 extern "C" __global__ void multiply(
-    float* out, const float* a, const float* b, int bound, const int* count, int columns, int accumulate) {
+    Values out, Values a, Values b, int bound, const int* count, int columns, int accumulate) {
   FOR_EACH_ELEMENT(i, ELEMENTS) put(out, i, a[i] * b[i], accumulate);
 }
 
@@ -91,15 +98,15 @@ __device__ __forceinline__ float derivativeOf(float x, float y) {
     default: { const int F = SOFTPLUS; statement } break;     \
   }
 
-extern "C" __global__ void unary(float* out, const float* x, int bound, const int* count, int columns, int function) {
+extern "C" __global__ void unary(Values out, Values x, int bound, const int* count, int columns, int function) {
   WITH_FUNCTION(function, FOR_EACH_ELEMENT(i, ELEMENTS) out[i] = valueOf<F>(x[i]);)
 }
 
 extern "C" __global__ void unaryBackward(
-    float* dx,
-    const float* x,
-    const float* y,
-    const float* dy,
+    Values dx,
+    Values x,
+    Values y,
+    Values dy,
     int bound,
     const int* count,
     int columns,
@@ -115,7 +122,7 @@ __device__ __forceinline__ float holds(float a, int comparison, float b) {
 }
 
 extern "C" __global__ void compareRow(
-    float* out, const float* x, const float* row, int bound, const int* count, int columns, int comparison) {
+    Values out, Values x, Values row, int bound, const int* count, int columns, int comparison) {
   FOR_EACH_ELEMENT(i, ELEMENTS) {
     int r, c;
     split(i, columns, r, c);
@@ -124,12 +131,12 @@ extern "C" __global__ void compareRow(
 }
 
 extern "C" __global__ void compareElements(
-    float* out, const float* a, const float* b, int bound, const int* count, int columns, int comparison) {
+    Values out, Values a, Values b, int bound, const int* count, int columns, int comparison) {
   FOR_EACH_ELEMENT(i, ELEMENTS) out[i] = holds(a[i], comparison, b[i]);
 }
 
 extern "C" __global__ void scaleRows(
-    float* out, const float* x, const float* factors, int bound, const int* count, int columns, int accumulate) {
+    Values out, Values x, Values factors, int bound, const int* count, int columns, int accumulate) {
   FOR_EACH_ELEMENT(i, ELEMENTS) {
     int r, c;
     split(i, columns, r, c);
@@ -137,7 +144,7 @@ extern "C" __global__ void scaleRows(
   }
 }
 
-extern "C" __global__ void addRow(float* out, const float* x, const float* row, int bound, const int* count, int columns) {
+extern "C" __global__ void addRow(Values out, Values x, Values row, int bound, const int* count, int columns) {
   FOR_EACH_ELEMENT(i, ELEMENTS) {
     int r, c;
     split(i, columns, r, c);
@@ -146,7 +153,7 @@ extern "C" __global__ void addRow(float* out, const float* x, const float* row, 
 }
 
 extern "C" __global__ void multiplyRow(
-    float* out, const float* x, const float* row, int bound, const int* count, int columns, int accumulate) {
+    Values out, Values x, Values row, int bound, const int* count, int columns, int accumulate) {
   FOR_EACH_ELEMENT(i, ELEMENTS) {
     int r, c;
     split(i, columns, r, c);
@@ -155,7 +162,7 @@ extern "C" __global__ void multiplyRow(
 }
 
 extern "C" __global__ void broadcastColumn(
-    float* out, const float* column, int bound, const int* count, int columns, int accumulate) {
+    Values out, Values column, int bound, const int* count, int columns, int accumulate) {
   FOR_EACH_ELEMENT(i, ELEMENTS) {
     int r, c;
     split(i, columns, r, c);
@@ -164,7 +171,7 @@ extern "C" __global__ void broadcastColumn(
 }
 
 extern "C" __global__ void broadcastRow(
-    float* out, const float* row, int bound, const int* count, int columns, float scale, int accumulate) {
+    Values out, Values row, int bound, const int* count, int columns, float scale, int accumulate) {
   FOR_EACH_ELEMENT(i, ELEMENTS) {
     int r, c;
     split(i, columns, r, c);
@@ -172,7 +179,7 @@ extern "C" __global__ void broadcastRow(
   }
 }
 
-extern "C" __global__ void swiGlu(float* out, const float* gate, const float* up, int bound, const int* count, int columns) {
+extern "C" __global__ void swiGlu(Values out, Values gate, Values up, int bound, const int* count, int columns) {
   FOR_EACH_ELEMENT(i, ELEMENTS) {
     float g = gate[i];
     out[i] = g * sigmoid(g) * up[i];
@@ -180,7 +187,7 @@ extern "C" __global__ void swiGlu(float* out, const float* gate, const float* up
 }
 
 extern "C" __global__ void swiGluBackward(
-    float* dgate, float* dup, const float* gate, const float* up, const float* dy, int bound, const int* count, int columns) {
+    Values dgate, Values dup, Values gate, Values up, Values dy, int bound, const int* count, int columns) {
   FOR_EACH_ELEMENT(i, ELEMENTS) {
     float g = gate[i];
     float u = up[i];
@@ -194,8 +201,8 @@ extern "C" __global__ void swiGluBackward(
 // Halves are rotated: element i of a head pairs with i + headDim/2. The angle is reduced in double, so that it is exact to single precision
 // at any position; frequencies [headDim / 2].
 extern "C" __global__ void rope(
-    float* out,
-    const float* x,
+    Values out,
+    Values x,
     const int* position,
     const double* frequencies,
     int bound,
@@ -240,10 +247,10 @@ __device__ __forceinline__ float uniformOf(u64 seed, u64 stream, u64 step, u64 h
 }
 
 extern "C" __global__ void uniformRows(
-    float* out, const int* high, const int* low, int bound, const int* count, u64 seed, u64 stream, u64 step) {
+    Values out, const int* high, const int* low, int bound, const int* count, u64 seed, u64 stream, u64 step) {
   FOR_EACH_ELEMENT(i, rowsOf(bound, count)) out[i] = uniformOf(seed, stream, step, (u64)(i64)high[i], (u64)(i64)low[i]);
 }
 
-extern "C" __global__ void uniform(float* out, int bound, const int* count, int columns, u64 seed, u64 stream, u64 step) {
+extern "C" __global__ void uniform(Values out, int bound, const int* count, int columns, u64 seed, u64 stream, u64 step) {
   FOR_EACH_ELEMENT(i, ELEMENTS) out[i] = uniformOf(seed, stream, step, 0, (u64)i);
 }

@@ -6,7 +6,7 @@
 // ---- gather and scatter
 
 extern "C" __global__ void gatherRows(
-    float* out, const float* x, const int* index, int bound, const int* count, int columns, int accumulate) {
+    Values out, Values x, const int* index, int bound, const int* count, int columns, int accumulate) {
   FOR_EACH(i, (i64)rowsOf(bound, count) * columns) {
     int r, c;
     split(i, columns, r, c);
@@ -14,7 +14,7 @@ extern "C" __global__ void gatherRows(
   }
 }
 
-extern "C" __global__ void scatterRows(float* out, const int* index, const float* x, int bound, const int* count, int columns) {
+extern "C" __global__ void scatterRows(Values out, const int* index, Values x, int bound, const int* count, int columns) {
   FOR_EACH(i, (i64)rowsOf(bound, count) * columns) {
     int r, c;
     split(i, columns, r, c);
@@ -27,11 +27,11 @@ extern "C" __global__ void scatterRows(float* out, const int* index, const float
 
 // Every index at most once, so no two threads meet; gate is null for 1.
 extern "C" __global__ void addToRows(
-    float* out, const int* index, const float* x, const float* gate, int bound, const int* count, int columns) {
+    Values out, const int* index, Values x, Values gate, int bound, const int* count, int columns) {
   FOR_EACH(i, (i64)rowsOf(bound, count) * columns) {
     int r, c;
     split(i, columns, r, c);
-    out[(i64)index[r] * columns + c] += gate == nullptr ? x[i] : gate[r] * x[i];
+    out[(i64)index[r] * columns + c] += gate.isAbsent() ? x[i] : gate[r] * x[i];
   }
 }
 
@@ -80,7 +80,7 @@ extern "C" __global__ void sortFar(u64* keys, int pairs, int run, int distance) 
 }
 
 extern "C" __global__ void __launch_bounds__(128) addSortedRows(
-    float* out, const u64* keys, const float* x, int bound, const int* count, int columns) {
+    Values out, const u64* keys, Values x, int bound, const int* count, int columns) {
   int rows = rowsOf(bound, count);
   for (i64 first = blockIdx.x; first < rows; first += gridDim.x) {
     u32 index = (u32)(keys[first] >> 32);
@@ -97,12 +97,12 @@ extern "C" __global__ void __launch_bounds__(128) addSortedRows(
   }
 }
 
-extern "C" __global__ void pickColumn(float* out, const float* x, const int* column, int bound, const int* count, int columns) {
+extern "C" __global__ void pickColumn(Values out, Values x, const int* column, int bound, const int* count, int columns) {
   FOR_EACH(i, rowsOf(bound, count)) out[i] = x[i * columns + column[i]];
 }
 
 extern "C" __global__ void pickColumnBackward(
-    float* dx, const int* column, const float* dy, int bound, const int* count, int columns) {
+    Values dx, const int* column, Values dy, int bound, const int* count, int columns) {
   FOR_EACH(i, rowsOf(bound, count)) dx[i * columns + column[i]] += dy[i];
 }
 
@@ -110,7 +110,7 @@ extern "C" __global__ void gatherInts(int* out, const int* table, const int* ind
   FOR_EACH(i, rowsOf(bound, count)) out[i] = table[index[i]];
 }
 
-extern "C" __global__ void toColumn(float* out, const int* values, int bound, const int* count) {
+extern "C" __global__ void toColumn(Values out, const int* values, int bound, const int* count) {
   FOR_EACH(i, rowsOf(bound, count)) out[i] = (float)values[i];
 }
 
@@ -119,7 +119,7 @@ extern "C" __global__ void toColumn(float* out, const int* values, int bound, co
 // Marks the k rows of the highest rank of one group per block, the lower of equals first. The k-th rank is found digit by digit, eight bits a
 // round, with a histogram of those that agree in the digits above; integer atomics add in any order to the same numbers.
 extern "C" __global__ void __launch_bounds__(1024) topKMask(
-    float* out, const float* scores, const int* offsets, const int* k, int bound, const int* count) {
+    Values out, Values scores, const int* offsets, const int* k, int bound, const int* count) {
   __shared__ int histogram[256];
   __shared__ int scratch[WARP];
   __shared__ u32 chosenDigit;
@@ -176,7 +176,7 @@ extern "C" __global__ void __launch_bounds__(1024) topKMask(
 }
 
 // One block walks over the rows; each round places the marked rows of 4096.
-extern "C" __global__ void __launch_bounds__(1024) compact(int* index, int* selected, const float* mask, int bound, const int* count) {
+extern "C" __global__ void __launch_bounds__(1024) compact(int* index, int* selected, Values mask, int bound, const int* count) {
   __shared__ int scratch[WARP];
   int rows = rowsOf(bound, count);
   int before = 0;

@@ -8,7 +8,7 @@
 // With transposeA the rows of a are what is summed over: the count bounds k, and blockIdx.z takes the k of one chunk into out + z * m * n.
 template <bool TRANSPOSE_A, bool TRANSPOSE_B, int TILE, int SLICE>
 __device__ __forceinline__ void matmulTile(
-    float* out, const float* a, const float* b, int m, int n, int inner, const int* count, int chunk, int accumulate) {
+    Values out, Values a, Values b, int m, int n, int inner, const int* count, int chunk, int accumulate) {
   const int MICRO = TILE / 16;
   const int HALF = MICRO / 2;
   const int PER_THREAD = TILE * SLICE / 256;
@@ -20,7 +20,7 @@ __device__ __forceinline__ void matmulTile(
   if (TRANSPOSE_A) {
     kBegin = blockIdx.z * chunk;
     kEnd = min(kEnd, kBegin + chunk);
-    out += (i64)blockIdx.z * m * n;
+    out = out + (i64)blockIdx.z * m * n;
   }
   int firstRow = blockIdx.y * TILE;
   int firstColumn = blockIdx.x * TILE;
@@ -112,7 +112,7 @@ __device__ __forceinline__ void matmulTile(
 
 #define MATMUL(name, transposeA, transposeB, tile, slice)                                                     \
   extern "C" __global__ void __launch_bounds__(256) name(                                                     \
-      float* out, const float* a, const float* b, int m, int n, int inner, const int* count, int chunk, int accumulate) { \
+      Values out, Values a, Values b, int m, int n, int inner, const int* count, int chunk, int accumulate) { \
     matmulTile<transposeA, transposeB, tile, slice>(out, a, b, m, n, inner, count, chunk, accumulate);        \
   }
 
@@ -126,7 +126,7 @@ MATMUL(matmulNarrowA, true, false, 32, 16)
 MATMUL(matmulNarrowAB, true, true, 32, 16)
 
 // The chunks of a sum over rows, in ascending order.
-extern "C" __global__ void addChunks(float* out, const float* chunks, int number, i64 elements, int accumulate) {
+extern "C" __global__ void addChunks(Values out, Values chunks, int number, i64 elements, int accumulate) {
   for (i64 i = threadIndex(); i < elements; i += threadStride()) {
     float sum = 0.0f;
     for (int z = 0; z < number; z++) {

@@ -1,11 +1,13 @@
 // The optimizer's kernels.
 #include "common.cuh"
 
-extern "C" __global__ void adamW(
+// A thread takes four elements at a time; where they begin changes no element's bits. copy receives the new values in bfloat16, unless it is null.
+extern "C" __global__ void __launch_bounds__(256) adamW(
     float* parameter,
     const float* gradient,
     float* firstMoment,
     float* secondMoment,
+    unsigned short* copy,
     const float* gradientScale,
     i64 elements,
     float learningRate,
@@ -21,15 +23,38 @@ extern "C" __global__ void adamW(
   if (!isfinite(scale)) {
     return;
   }
-  for (i64 i = threadIndex(); i < elements; i += threadStride()) {
-    float slope = gradient[i] * scale;
-    float first = beta1 * firstMoment[i] + oneMinusBeta1 * slope;
-    float second = beta2 * secondMoment[i] + oneMinusBeta2 * slope * slope;
-    firstMoment[i] = first;
-    secondMoment[i] = second;
+  auto step = [&](float& value, float gradientOfValue, float& first, float& second) {
+    float slope = gradientOfValue * scale;
+    first = beta1 * first + oneMinusBeta1 * slope;
+    second = beta2 * second + oneMinusBeta2 * slope * slope;
     float direction = first / firstCorrection / (sqrtf(second / secondCorrection) + epsilon);
-    float value = parameter[i];
-    parameter[i] = value - learningRate * (direction + weightDecay * value);
+    value = value - learningRate * (direction + weightDecay * value);
+  };
+  bool aligned = (((u64)parameter | (u64)gradient | (u64)firstMoment | (u64)secondMoment) % 16 | (u64)copy % 8) == 0;
+  for (i64 i = threadIndex(); 4 * i < elements; i += threadStride()) {
+    if (aligned && 4 * i + 4 <= elements) {
+      float4 value = ((float4*)parameter)[i];
+      float4 slope = ((const float4*)gradient)[i];
+      float4 first = ((float4*)firstMoment)[i];
+      float4 second = ((float4*)secondMoment)[i];
+      step(value.x, slope.x, first.x, second.x);
+      step(value.y, slope.y, first.y, second.y);
+      step(value.z, slope.z, first.z, second.z);
+      step(value.w, slope.w, first.w, second.w);
+      ((float4*)parameter)[i] = value;
+      ((float4*)firstMoment)[i] = first;
+      ((float4*)secondMoment)[i] = second;
+      if (copy != nullptr) {
+        ((uint2*)copy)[i] = make_uint2(pairOf(value.x, value.y), pairOf(value.z, value.w));
+      }
+    } else {
+      for (i64 j = 4 * i; j < elements && j < 4 * i + 4; j++) {
+        step(parameter[j], gradient[j], firstMoment[j], secondMoment[j]);
+        if (copy != nullptr) {
+          copy[j] = (unsigned short)pairOf(parameter[j], 0.0f);
+        }
+      }
+    }
   }
 }
 

@@ -3,7 +3,7 @@
 #include "common.cuh"
 
 template <int TEAM>
-__device__ __forceinline__ void rowSum(float* out, const float* x, int bound, const int* count, int columns, int accumulate) {
+__device__ __forceinline__ void rowSum(Values out, Values x, int bound, const int* count, int columns, int accumulate) {
   FOR_EACH_ROW_OF_TEAM(row, rowsOf(bound, count)) {
     float sum = 0.0f;
     for (int c = LANE; c < columns; c += TEAM) {
@@ -15,12 +15,12 @@ __device__ __forceinline__ void rowSum(float* out, const float* x, int bound, co
     }
   }
 }
-ROW_KERNEL(rowSum, (float* out, const float* x, int bound, const int* count, int columns, int accumulate),
+ROW_KERNEL(rowSum, (Values out, Values x, int bound, const int* count, int columns, int accumulate),
     (out, x, bound, count, columns, accumulate))
 
 template <int TEAM>
 __device__ __forceinline__ void rowDot(
-    float* out, const float* a, const float* b, int bound, const int* count, int columns, int accumulate) {
+    Values out, Values a, Values b, int bound, const int* count, int columns, int accumulate) {
   FOR_EACH_ROW_OF_TEAM(row, rowsOf(bound, count)) {
     float sum = 0.0f;
     for (int c = LANE; c < columns; c += TEAM) {
@@ -32,11 +32,11 @@ __device__ __forceinline__ void rowDot(
     }
   }
 }
-ROW_KERNEL(rowDot, (float* out, const float* a, const float* b, int bound, const int* count, int columns, int accumulate),
+ROW_KERNEL(rowDot, (Values out, Values a, Values b, int bound, const int* count, int columns, int accumulate),
     (out, a, b, bound, count, columns, accumulate))
 
 template <int TEAM>
-__device__ __forceinline__ float largestOf(const float* x, int columns) {
+__device__ __forceinline__ float largestOf(Values x, int columns) {
   float largest = -INFINITE;
   for (int c = LANE; c < columns; c += TEAM) {
     largest = fmaxf(largest, x[c]);
@@ -45,7 +45,7 @@ __device__ __forceinline__ float largestOf(const float* x, int columns) {
 }
 
 template <int TEAM>
-__device__ __forceinline__ float exponentialsOf(const float* x, int columns, float largest) {
+__device__ __forceinline__ float exponentialsOf(Values x, int columns, float largest) {
   float sum = 0.0f;
   for (int c = LANE; c < columns; c += TEAM) {
     sum += expf(x[c] - largest);
@@ -54,7 +54,7 @@ __device__ __forceinline__ float exponentialsOf(const float* x, int columns, flo
 }
 
 template <int TEAM>
-__device__ __forceinline__ float logSumExpOf(const float* x, int columns) {
+__device__ __forceinline__ float logSumExpOf(Values x, int columns) {
   float largest = largestOf<TEAM>(x, columns);
   float sum = exponentialsOf<TEAM>(x, columns, isinf(largest) ? 0.0f : largest);
   if (sum != sum) {
@@ -64,7 +64,7 @@ __device__ __forceinline__ float logSumExpOf(const float* x, int columns) {
 }
 
 template <int TEAM>
-__device__ __forceinline__ void rowLogSumExp(float* out, const float* x, int bound, const int* count, int columns) {
+__device__ __forceinline__ void rowLogSumExp(Values out, Values x, int bound, const int* count, int columns) {
   FOR_EACH_ROW_OF_TEAM(row, rowsOf(bound, count)) {
     float value = logSumExpOf<TEAM>(x + row * columns, columns);
     if (LANE == 0) {
@@ -72,12 +72,12 @@ __device__ __forceinline__ void rowLogSumExp(float* out, const float* x, int bou
     }
   }
 }
-ROW_KERNEL(rowLogSumExp, (float* out, const float* x, int bound, const int* count, int columns), (out, x, bound, count, columns))
+ROW_KERNEL(rowLogSumExp, (Values out, Values x, int bound, const int* count, int columns), (out, x, bound, count, columns))
 
 template <int TEAM>
-__device__ __forceinline__ void softmax(float* out, const float* x, int bound, const int* count, int columns) {
+__device__ __forceinline__ void softmax(Values out, Values x, int bound, const int* count, int columns) {
   FOR_EACH_ROW_OF_TEAM(row, rowsOf(bound, count)) {
-    const float* from = x + row * columns;
+    Values from = x + row * columns;
     float largest = largestOf<TEAM>(from, columns);
     float sum = exponentialsOf<TEAM>(from, columns, largest);
     for (int c = LANE; c < columns; c += TEAM) {
@@ -85,11 +85,11 @@ __device__ __forceinline__ void softmax(float* out, const float* x, int bound, c
     }
   }
 }
-ROW_KERNEL(softmax, (float* out, const float* x, int bound, const int* count, int columns), (out, x, bound, count, columns))
+ROW_KERNEL(softmax, (Values out, Values x, int bound, const int* count, int columns), (out, x, bound, count, columns))
 
 template <int TEAM>
 __device__ __forceinline__ void softmaxBackward(
-    float* dx, const float* y, const float* dy, int bound, const int* count, int columns, int accumulate) {
+    Values dx, Values y, Values dy, int bound, const int* count, int columns, int accumulate) {
   FOR_EACH_ROW_OF_TEAM(row, rowsOf(bound, count)) {
     float dot = 0.0f;
     for (int c = LANE; c < columns; c += TEAM) {
@@ -102,12 +102,12 @@ __device__ __forceinline__ void softmaxBackward(
     }
   }
 }
-ROW_KERNEL(softmaxBackward, (float* dx, const float* y, const float* dy, int bound, const int* count, int columns, int accumulate),
+ROW_KERNEL(softmaxBackward, (Values dx, Values y, Values dy, int bound, const int* count, int columns, int accumulate),
     (dx, y, dy, bound, count, columns, accumulate))
 
 // The lowest of equals wins: the column, turned around, is the low half of what is maximised.
 template <int TEAM>
-__device__ __forceinline__ void argMax(int* out, const float* x, int bound, const int* count, int columns) {
+__device__ __forceinline__ void argMax(int* out, Values x, int bound, const int* count, int columns) {
   FOR_EACH_ROW_OF_TEAM(row, rowsOf(bound, count)) {
     u64 best = 0;
     for (int c = LANE; c < columns; c += TEAM) {
@@ -134,11 +134,11 @@ __device__ __forceinline__ void argMax(int* out, const float* x, int bound, cons
     }
   }
 }
-ROW_KERNEL(argMax, (int* out, const float* x, int bound, const int* count, int columns), (out, x, bound, count, columns))
+ROW_KERNEL(argMax, (int* out, Values x, int bound, const int* count, int columns), (out, x, bound, count, columns))
 
 template <int TEAM>
 __device__ __forceinline__ void crossEntropy(
-    float* out, const float* logits, const int* target, int bound, const int* count, int columns) {
+    Values out, Values logits, const int* target, int bound, const int* count, int columns) {
   FOR_EACH_ROW_OF_TEAM(row, rowsOf(bound, count)) {
     float value = logSumExpOf<TEAM>(logits + row * columns, columns);
     if (LANE == 0) {
@@ -146,13 +146,13 @@ __device__ __forceinline__ void crossEntropy(
     }
   }
 }
-ROW_KERNEL(crossEntropy, (float* out, const float* logits, const int* target, int bound, const int* count, int columns),
+ROW_KERNEL(crossEntropy, (Values out, Values logits, const int* target, int bound, const int* count, int columns),
     (out, logits, target, bound, count, columns))
 
 // dlogits may be logits: each thread writes only what it alone still reads.
 template <int TEAM>
 __device__ __forceinline__ void crossEntropyBackward(
-    float* dlogits, const float* logits, const int* target, const float* dy, int bound, const int* count, int columns) {
+    Values dlogits, Values logits, const int* target, Values dy, int bound, const int* count, int columns) {
   FOR_EACH_ROW_OF_TEAM(row, rowsOf(bound, count)) {
     float total = logSumExpOf<TEAM>(logits + row * columns, columns);
     int wanted = target[row];
@@ -164,12 +164,12 @@ __device__ __forceinline__ void crossEntropyBackward(
   }
 }
 ROW_KERNEL(crossEntropyBackward,
-    (float* dlogits, const float* logits, const int* target, const float* dy, int bound, const int* count, int columns),
+    (Values dlogits, Values logits, const int* target, Values dy, int bound, const int* count, int columns),
     (dlogits, logits, target, dy, bound, count, columns))
 
 template <int TEAM>
 __device__ __forceinline__ void rmsNorm(
-    float* out, float* rstd, const float* x, const float* weight, const int* variant, int bound, const int* count, int columns, float epsilon) {
+    Values out, Values rstd, Values x, Values weight, const int* variant, int bound, const int* count, int columns, float epsilon) {
   FOR_EACH_ROW_OF_TEAM(row, rowsOf(bound, count)) {
     float squares = 0.0f;
     for (int c = LANE; c < columns; c += TEAM) {
@@ -178,7 +178,7 @@ __device__ __forceinline__ void rmsNorm(
     }
     squares = reduceTeam<TEAM, Sum>(squares);
     float reciprocal = 1.0f / sqrtf(squares / columns + epsilon);
-    const float* scale = weight + (variant == nullptr ? 0 : (i64)variant[row] * columns);
+    Values scale = weight + (variant == nullptr ? 0 : (i64)variant[row] * columns);
     for (int c = LANE; c < columns; c += TEAM) {
       out[row * columns + c] = x[row * columns + c] * reciprocal * scale[c];
     }
@@ -188,24 +188,24 @@ __device__ __forceinline__ void rmsNorm(
   }
 }
 ROW_KERNEL(rmsNorm,
-    (float* out, float* rstd, const float* x, const float* weight, const int* variant, int bound, const int* count, int columns, float epsilon),
+    (Values out, Values rstd, Values x, Values weight, const int* variant, int bound, const int* count, int columns, float epsilon),
     (out, rstd, x, weight, variant, bound, count, columns, epsilon))
 
 // y_c = w_c x_c r with r = (mean(x^2) + eps)^(-1/2), so dr/dx_c = -r^3 x_c / columns
 template <int TEAM>
 __device__ __forceinline__ void rmsNormBackward(
-    float* dx,
-    const float* x,
-    const float* rstd,
-    const float* weight,
+    Values dx,
+    Values x,
+    Values rstd,
+    Values weight,
     const int* variant,
-    const float* dy,
+    Values dy,
     int bound,
     const int* count,
     int columns,
     int accumulate) {
   FOR_EACH_ROW_OF_TEAM(row, rowsOf(bound, count)) {
-    const float* scale = weight + (variant == nullptr ? 0 : (i64)variant[row] * columns);
+    Values scale = weight + (variant == nullptr ? 0 : (i64)variant[row] * columns);
     float dot = 0.0f;
     for (int c = LANE; c < columns; c += TEAM) {
       i64 i = row * columns + c;
@@ -221,17 +221,17 @@ __device__ __forceinline__ void rmsNormBackward(
   }
 }
 ROW_KERNEL(rmsNormBackward,
-    (float* dx, const float* x, const float* rstd, const float* weight, const int* variant, const float* dy, int bound, const int* count, int columns, int accumulate),
+    (Values dx, Values x, Values rstd, Values weight, const int* variant, Values dy, int bound, const int* count, int columns, int accumulate),
     (dx, x, rstd, weight, variant, dy, bound, count, columns, accumulate))
 
 // Sums of columns over one chunk of rows: out [chunks, columns]. A block is 32 columns by 8 lanes of rows; lane l adds rows l, l + 8, ... of
 // the chunk, then the lanes are added in ascending order. With b the products a*b are summed, with factors [rows, 1] each row is scaled, with a
 // variant only the rows of variant blockIdx.z count and out is [chunks, variants, columns].
 extern "C" __global__ void __launch_bounds__(256) columnSums(
-    float* out,
-    const float* a,
-    const float* b,
-    const float* factors,
+    Values out,
+    Values a,
+    Values b,
+    Values factors,
     const int* variant,
     int bound,
     const int* count,
@@ -250,10 +250,10 @@ extern "C" __global__ void __launch_bounds__(256) columnSums(
         continue;
       }
       float value = a[row * columns + c];
-      if (b != nullptr) {
+      if (!b.isAbsent()) {
         value *= b[row * columns + c];
       }
-      if (factors != nullptr) {
+      if (!factors.isAbsent()) {
         value *= factors[row];
       }
       sum += value;
@@ -271,7 +271,7 @@ extern "C" __global__ void __launch_bounds__(256) columnSums(
 
 // One partial sum of squares per block, over a share of the elements that the bound fixes.
 extern "C" __global__ void __launch_bounds__(256) squares(
-    double* out, const float* x, int bound, const int* count, int columns, i64 share) {
+    double* out, Values x, int bound, const int* count, int columns, i64 share) {
   i64 from = blockIdx.x * share;
   i64 to = min(from + share, (i64)rowsOf(bound, count) * columns);
   double sum = 0.0;
@@ -293,7 +293,7 @@ extern "C" __global__ void __launch_bounds__(256) squares(
   }
 }
 
-extern "C" __global__ void __launch_bounds__(256) addSquares(float* out, const double* partials, int blocks, int accumulate) {
+extern "C" __global__ void __launch_bounds__(256) addSquares(Values out, const double* partials, int blocks, int accumulate) {
   double sum = 0.0;
   for (int i = threadIdx.x; i < blocks; i += blockDim.x) {
     sum += partials[i];
@@ -312,13 +312,13 @@ extern "C" __global__ void __launch_bounds__(256) addSquares(float* out, const d
   }
 }
 
-extern "C" __global__ void reciprocalCount(float* out, int bound, const int* count) {
+extern "C" __global__ void reciprocalCount(Values out, int bound, const int* count) {
   out[0] = 1.0f / max(1, rowsOf(bound, count));
 }
 
 // The numbers of io.mor.api.tensor.Reduction, as the host passes them. A block per group; NaN wins.
 extern "C" __global__ void __launch_bounds__(256) reduceGroups(
-    float* out, const float* x, const int* offsets, int groups, const int* count, int reduction) {
+    Values out, Values x, const int* offsets, int groups, const int* count, int reduction) {
   int group = blockIdx.x;
   if (group >= rowsOf(groups, count)) {
     return;

@@ -8,8 +8,11 @@ final class Gpu {
     private Gpu() {}
 
     static CudaBackend open(CudaMode mode) {
-        return new CudaBackend(
-                new CudaConfig(0, CudaPrecision.F32, mode, cacheFolder().toString()));
+        return open(mode, CudaPrecision.F32);
+    }
+
+    static CudaBackend open(CudaMode mode, CudaPrecision precision) {
+        return new CudaBackend(new CudaConfig(0, precision, mode, cacheFolder().toString()));
     }
 
     /** One for all tests, so that kernels are compiled once. */

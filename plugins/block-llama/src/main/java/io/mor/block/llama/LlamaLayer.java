@@ -9,6 +9,7 @@ import io.mor.api.tensor.IntTensor;
 import io.mor.api.tensor.Ops;
 import io.mor.api.tensor.Parameter;
 import io.mor.api.tensor.Tensor;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
@@ -62,31 +63,39 @@ final class LlamaLayer {
     Tensor apply(CallContext context, TokenBatch batch, Tensor rows, Optional<IntTensor> norm, KvView cache) {
         Ops ops = context.ops();
         AttentionShape heads = shape.attention();
-        Tensor normed = ops.rmsNorm(rows, context.value(inputNorm), norm, shape.normEpsilon());
-        Tensor q = rotate(ops, ops.linear(normed, context.value(queries)), batch);
-        Optional<Tensor> k = Optional.empty();
-        Optional<Tensor> v = Optional.empty();
+        Optional<Ops.Rotation> rotation =
+                Optional.of(new Ops.Rotation(batch.position(), heads.headDim(), shape.ropeTheta()));
+        List<Ops.Projection> projections = new ArrayList<>();
+        projections.add(new Ops.Projection(context.value(queries), rotation));
         if (cache.projects()) {
-            k = Optional.of(rotate(ops, ops.linear(normed, context.value(keys)), batch));
-            v = Optional.of(ops.linear(normed, context.value(values)));
+            projections.add(new Ops.Projection(context.value(keys), rotation));
+            projections.add(new Ops.Projection(context.value(values), Optional.empty()));
         }
-        Tensor attended = ops.linear(cache.attend(heads, q, k, v), context.value(output));
-        Tensor middle = ops.add(rows, dropout(context, attended, "attention"));
+        List<Tensor> qkv = ops.normedLinears(rows, context.value(inputNorm), norm, shape.normEpsilon(), projections);
+        Optional<Tensor> k = cache.projects() ? Optional.of(qkv.get(1)) : Optional.empty();
+        Optional<Tensor> v = cache.projects() ? Optional.of(qkv.get(2)) : Optional.empty();
+        Tensor attended = cache.attend(heads, qkv.getFirst(), k, v);
+        Tensor middle = shape.dropout() == 0
+                ? ops.addLinear(rows, attended, context.value(output))
+                : ops.add(rows, dropout(context, ops.linear(attended, context.value(output)), "attention"));
 
-        Tensor normedMiddle = ops.rmsNorm(middle, context.value(postAttentionNorm), norm, shape.normEpsilon());
-        Tensor inner =
-                ops.swiGlu(ops.linear(normedMiddle, context.value(gate)), ops.linear(normedMiddle, context.value(up)));
+        List<Tensor> gateAndUp = ops.normedLinears(
+                middle,
+                context.value(postAttentionNorm),
+                norm,
+                shape.normEpsilon(),
+                List.of(
+                        new Ops.Projection(context.value(gate), Optional.empty()),
+                        new Ops.Projection(context.value(up), Optional.empty())));
+        if (shape.dropout() == 0) {
+            return ops.addGatedLinear(middle, gateAndUp.get(0), gateAndUp.get(1), context.value(down));
+        }
+        Tensor inner = ops.swiGlu(gateAndUp.get(0), gateAndUp.get(1));
         return ops.add(middle, dropout(context, ops.linear(inner, context.value(down)), "feed-forward"));
     }
 
-    private Tensor rotate(Ops ops, Tensor x, TokenBatch batch) {
-        return ops.rope(x, batch.position(), shape.attention().headDim(), shape.ropeTheta());
-    }
-
     private Tensor dropout(CallContext context, Tensor x, String place) {
-        return shape.dropout() == 0
-                ? x
-                : context.ops().dropout(x, shape.dropout(), context.random("dropout " + index + " " + place));
+        return context.ops().dropout(x, shape.dropout(), context.random("dropout " + index + " " + place));
     }
 
     /** Multiply-adds of one row's matrix products. */

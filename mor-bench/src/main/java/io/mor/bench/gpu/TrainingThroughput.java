@@ -1,0 +1,259 @@
+package io.mor.bench.gpu;
+
+import io.mor.api.backend.Precision;
+import io.mor.api.tensor.RandomKey;
+import io.mor.api.tensor.Tensor;
+import io.mor.backend.cuda.CudaBackend;
+import io.mor.backend.cuda.CudaConfig;
+import io.mor.backend.cuda.CudaDoctor;
+import io.mor.backend.cuda.CudaMode;
+import io.mor.backend.cuda.CudaPrecision;
+import io.mor.backend.cuda.KernelTime;
+import io.mor.runtime.data.Batch;
+import io.mor.runtime.model.Weights;
+import io.mor.runtime.plugin.ExtensionFactory;
+import io.mor.runtime.plugin.PluginCatalog;
+import io.mor.runtime.tape.Recomputation;
+import io.mor.runtime.train.AdamW;
+import io.mor.runtime.train.AdamWSettings;
+import io.mor.runtime.train.TrainingState;
+import io.mor.runtime.train.TrainingStep;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Locale;
+import java.util.SplittableRandom;
+
+/**
+ * How fast whole training steps are on a GPU: models of the paper's sizes on random tokens, forward, backward, clipping and AdamW, beside what the
+ * card could do by the rates measured in the same run.
+ *
+ * <p>Arguments: {@code KEY=VALUE...} and models. A model is {@code 135m}, {@code 360m} or {@code 360m:3} (middle cycle with expert choice, 3
+ * recursions). Keys: {@code batch} (16), {@code context} (2048), {@code steps} (10), {@code warm-up} (3), {@code precision} (bf16 or f32),
+ * {@code recompute} (norms-and-gates or none), {@code kernels} (folder for compiled kernels), {@code details} (true lists every kernel).
+ */
+public final class TrainingThroughput {
+
+    private static final double PEAK = 989e12; // an H100's dense bfloat16 products by its data sheet
+    private static final long SEED = 17;
+
+    private final CudaBackend backend;
+    private final Options options;
+    private double bytesPerSecond;
+    private double operationsPerSecond;
+
+    private record Options(
+            int batch,
+            int context,
+            int steps,
+            int warmUp,
+            CudaPrecision precision,
+            Recomputation recompute,
+            String kernels,
+            boolean details,
+            List<String> models) {
+
+        static Options of(String[] arguments) {
+            Options options = new Options(
+                    16,
+                    2048,
+                    10,
+                    3,
+                    CudaPrecision.BF16,
+                    Recomputation.NORMS_AND_GATES,
+                    "",
+                    false,
+                    Arrays.stream(arguments).filter(each -> !each.contains("=")).toList());
+            for (String argument : arguments) {
+                if (argument.contains("=")) {
+                    options = options.with(
+                            argument.substring(0, argument.indexOf('=')),
+                            argument.substring(argument.indexOf('=') + 1));
+                }
+            }
+            return options.models.isEmpty() ? options.withModels(List.of("135m", "360m", "360m:2", "360m:3")) : options;
+        }
+
+        private Options withModels(List<String> chosen) {
+            return new Options(batch, context, steps, warmUp, precision, recompute, kernels, details, chosen);
+        }
+
+        private Options with(String key, String value) {
+            return new Options(
+                    key.equals("batch") ? Integer.parseInt(value) : batch,
+                    key.equals("context") ? Integer.parseInt(value) : context,
+                    key.equals("steps") ? Integer.parseInt(value) : steps,
+                    key.equals("warm-up") ? Integer.parseInt(value) : warmUp,
+                    key.equals("precision") ? CudaPrecision.valueOf(value.toUpperCase(Locale.ROOT)) : precision,
+                    key.equals("recompute")
+                            ? Recomputation.valueOf(
+                                    value.toUpperCase(Locale.ROOT).replace('-', '_'))
+                            : recompute,
+                    key.equals("kernels") ? value : kernels,
+                    key.equals("details") ? Boolean.parseBoolean(value) : details,
+                    models);
+        }
+    }
+
+    private TrainingThroughput(CudaBackend backend, Options options) {
+        this.backend = backend;
+        this.options = options;
+    }
+
+    /** Prints a block of figures for every model. */
+    public static void main(String[] arguments) {
+        Options options = Options.of(arguments);
+        CudaDoctor doctor = CudaDoctor.examine();
+        if (!doctor.usable()) {
+            System.out.println("no figures: " + doctor.summary());
+            System.exit(1);
+        }
+        try (PluginCatalog catalog = PluginCatalog.discover();
+                ExtensionFactory factory = new ExtensionFactory(catalog)) {
+            for (String name : options.models) {
+                long start = System.nanoTime();
+                // one backend for each, so that each has its own peak
+                try (CudaBackend backend =
+                        new CudaBackend(new CudaConfig(0, options.precision, CudaMode.FAST, options.kernels))) {
+                    String[] words = name.split(":");
+                    TrainingThroughput throughput = new TrainingThroughput(backend, options);
+                    throughput.measureRates();
+                    throughput.train(
+                            name,
+                            new BenchmarkedModel(
+                                    catalog,
+                                    factory,
+                                    "smollm-" + words[0],
+                                    words.length > 1 ? Integer.parseInt(words[1]) : 1));
+                }
+                System.out.printf(Locale.ROOT, "  all of it took %.1f s%n%n", (System.nanoTime() - start) * 1e-9);
+            }
+        }
+    }
+
+    /** Work to time. */
+    @FunctionalInterface
+    private interface Work {
+        void run();
+    }
+
+    private double seconds(Work work) {
+        for (int i = 0; i < 3; i++) {
+            work.run();
+        }
+        backend.synchronize();
+        double[] samples = new double[5];
+        for (int i = 0; i < samples.length; i++) {
+            long start = System.nanoTime();
+            for (int call = 0; call < 5; call++) {
+                work.run();
+            }
+            backend.synchronize();
+            samples[i] = (System.nanoTime() - start) * 1e-9 / 5;
+        }
+        Arrays.sort(samples);
+        return samples[samples.length / 2];
+    }
+
+    /** What the card reaches here: a large copy, and a large product of random numbers. */
+    private void measureRates() {
+        int size = 8192;
+        Precision stored = backend.activationPrecision(size);
+        Tensor a = backend.allocate(size, size, stored);
+        Tensor b = backend.allocate(size, size, stored);
+        Tensor out = backend.allocate(size, size, stored);
+        for (Tensor tensor : List.of(a, b)) {
+            backend.uniform(tensor, RandomKey.of(SEED, "rates", 0));
+            backend.affine(tensor, tensor, 2, -1, false);
+        }
+        operationsPerSecond = 2.0 * size * size * size / seconds(() -> backend.matmul(out, a, false, b, true, false));
+        List.of(a, b, out).forEach(backend::release);
+        int rows = 1 << 17; // 1 GiB of bfloat16
+        Tensor from = backend.allocate(rows, 4096, stored);
+        Tensor to = backend.allocate(rows, 4096, stored);
+        backend.fill(from, 1);
+        bytesPerSecond = 2.0 * rows * 4096 * stored.bytes() / seconds(() -> backend.copy(to, from));
+        List.of(from, to).forEach(backend::release);
+    }
+
+    private void train(String name, BenchmarkedModel benchmarked) {
+        try (Weights weights = benchmarked.weights(backend);
+                AdamW optimizer = new AdamW(weights, AdamWSettings.PUBLISHED);
+                TrainingStep step = new TrainingStep(benchmarked.model(), weights, optimizer, options.recompute)) {
+            int tokens = options.batch * options.context;
+            int total = options.warmUp + options.steps + 1;
+            SplittableRandom random = new SplittableRandom(SEED);
+            TrainingState[] state = {new TrainingState(0, 0, SEED, 0)};
+            double[] samples = new double[options.steps];
+            for (int i = 0; i < options.warmUp + options.steps; i++) {
+                List<Batch> batches = List.of(batch(random, benchmarked.config().vocabulary()));
+                backend.synchronize();
+                long start = System.nanoTime();
+                state[0] = step.run(state[0], total, 1e-4, batches);
+                backend.synchronize();
+                if (i >= options.warmUp) {
+                    samples[i - options.warmUp] = (System.nanoTime() - start) * 1e-9;
+                }
+            }
+            long peak = backend.peakBytes();
+            double loss = step.crossEntropy();
+            Arrays.sort(samples);
+            double median = samples[samples.length / 2];
+            double perSecond = tokens / median;
+            double perToken = benchmarked.trainingFlops(options.context);
+            System.out.printf(Locale.ROOT, "== %s, %s%n", name, backend.description());
+            System.out.printf(
+                    Locale.ROOT,
+                    "  B=%d T=%d recompute=%s: %,.0f tokens/s, step %.2f ms (median of %d; %.2f to %.2f), peak %.2f GiB%n",
+                    options.batch,
+                    options.context,
+                    options.recompute,
+                    perSecond,
+                    median * 1e3,
+                    samples.length,
+                    samples[0] * 1e3,
+                    samples[samples.length - 1] * 1e3,
+                    peak / (double) (1L << 30));
+            System.out.printf(
+                    Locale.ROOT,
+                    "  parameters %,d, loss %.4f, mfu %.1f %%, mfu-6n %.1f %% (of %.0f TFLOP/s); measured here: products %.0f TFLOP/s, copy %.0f GB/s%n",
+                    weights.parameterCount(),
+                    loss,
+                    100 * perSecond * perToken / PEAK,
+                    100 * perSecond * 6 * weights.parameterCount() / PEAK,
+                    PEAK * 1e-12,
+                    operationsPerSecond * 1e-12,
+                    bytesPerSecond * 1e-9);
+            List<Batch> batches = List.of(batch(random, benchmarked.config().vocabulary()));
+            List<KernelTime> times = backend.profile(() -> state[0] = step.run(state[0], total, 1e-4, batches));
+            StepParts parts = new StepParts(bytesPerSecond, operationsPerSecond);
+            // backward: five products of the forward's two
+            parts.add(
+                    times,
+                    benchmarked.config().vocabulary(),
+                    3.5 * tokens * benchmarked.attentionFlops(options.context));
+            parts.print(median);
+            if (options.details) {
+                times.stream()
+                        .sorted(Comparator.comparingDouble(KernelTime::seconds).reversed())
+                        .forEach(time -> System.out.printf(
+                                Locale.ROOT,
+                                "    %-44s %5d calls %9.3f ms %8.0f GB/s %8.1f TFLOP/s%n",
+                                time.kernel(),
+                                time.calls(),
+                                time.seconds() * 1e3,
+                                time.bytes() / time.seconds() * 1e-9,
+                                time.operations() / time.seconds() * 1e-12));
+            }
+        }
+    }
+
+    private Batch batch(SplittableRandom random, int vocabulary) {
+        int tokens = options.batch * options.context;
+        return new Batch(
+                options.batch,
+                options.context,
+                random.ints(tokens, 0, vocabulary).toArray(),
+                random.ints(tokens, 0, vocabulary).toArray());
+    }
+}

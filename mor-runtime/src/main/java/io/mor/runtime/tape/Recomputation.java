@@ -1,0 +1,9 @@
+package io.mor.runtime.tape;
+
+/** What the tape calculates again on the way back instead of keeping it, each the same bits. In configs in kebab case. */
+public enum Recomputation {
+    /** Nothing: the most memory, the least work. */
+    NONE,
+    /** What norms and gated units hand on to products: cheap beside the products, and about 40 % of a layer's memory. */
+    NORMS_AND_GATES
+}

@@ -1,0 +1,382 @@
+// The kernels of a training step for tensors in bfloat16 throughout: sixteen bytes, eight elements, at a time. The host launches them where rows
+// are whole vectors and addresses are multiples of sixteen; elsewhere the kernels for either precision do the same work. Arithmetic is in 32 bit.
+#include "common.cuh"
+
+#define EACH8 _Pragma("unroll") for (int e = 0; e < 8; e++)
+
+// ---- eight elements
+
+__device__ __forceinline__ void unpack(const uint4& eight, float (&values)[8]) {
+  values[0] = first(eight.x);
+  values[1] = second(eight.x);
+  values[2] = first(eight.y);
+  values[3] = second(eight.y);
+  values[4] = first(eight.z);
+  values[5] = second(eight.z);
+  values[6] = first(eight.w);
+  values[7] = second(eight.w);
+}
+
+__device__ __forceinline__ uint4 pack(const float (&values)[8]) {
+  return make_uint4(pairOf(values[0], values[1]), pairOf(values[2], values[3]), pairOf(values[4], values[5]), pairOf(values[6], values[7]));
+}
+
+__device__ __forceinline__ void read8(const float* from, float (&values)[8]) {
+  float4 low = ((const float4*)from)[0];
+  float4 high = ((const float4*)from)[1];
+  values[0] = low.x;
+  values[1] = low.y;
+  values[2] = low.z;
+  values[3] = low.w;
+  values[4] = high.x;
+  values[5] = high.y;
+  values[6] = high.z;
+  values[7] = high.w;
+}
+
+#define FOR_EACH_VECTOR(i) \
+  for (i64 i = threadIndex(), end##i = (i64)rowsOf(bound, count) * vectors; i < end##i; i += threadStride())
+
+__device__ __forceinline__ float sigmoidOf(float x) {
+  return __fdividef(1.0f, 1.0f + __expf(-x));
+}
+
+// ---- element-wise; vectors counts those of a row
+
+extern "C" __global__ void __launch_bounds__(256) narrowCopy(uint4* out, const uint4* x, int bound, const int* count, int vectors) {
+  FOR_EACH_VECTOR(i) out[i] = x[i];
+}
+
+// All elements of memory in 32 bit, for products.
+extern "C" __global__ void __launch_bounds__(256) narrowShadow(uint4* out, const float* x, i64 elements) {
+  for (i64 i = threadIndex(); 8 * i < elements; i += threadStride()) {
+    float values[8];
+    if (8 * i + 8 <= elements) {
+      read8(x + 8 * i, values);
+    } else {
+      EACH8 values[e] = 8 * i + e < elements ? x[8 * i + e] : 0.0f;
+    }
+    out[i] = pack(values);
+  }
+}
+
+extern "C" __global__ void __launch_bounds__(256) narrowAdd(
+    uint4* out, const uint4* a, const uint4* b, int bound, const int* count, int vectors, float scaleB) {
+  FOR_EACH_VECTOR(i) {
+    float x[8], y[8];
+    unpack(a[i], x);
+    unpack(b[i], y);
+    EACH8 x[e] = fmaf(scaleB, y[e], x[e]);
+    out[i] = pack(x);
+  }
+}
+
+extern "C" __global__ void __launch_bounds__(256) narrowSwiGlu(
+    uint4* out, const uint4* gate, const uint4* up, int bound, const int* count, int vectors) {
+  FOR_EACH_VECTOR(i) {
+    float g[8], u[8];
+    unpack(gate[i], g);
+    unpack(up[i], u);
+    EACH8 g[e] = g[e] * sigmoidOf(g[e]) * u[e];
+    out[i] = pack(g);
+  }
+}
+
+// inner receives silu(gate) * up again, unless it is null.
+extern "C" __global__ void __launch_bounds__(256) narrowSwiGluBackward(
+    uint4* dgate,
+    uint4* dup,
+    uint4* inner,
+    const uint4* gate,
+    const uint4* up,
+    const uint4* dy,
+    int bound,
+    const int* count,
+    int vectors) {
+  FOR_EACH_VECTOR(i) {
+    float g[8], u[8], d[8], value[8];
+    unpack(gate[i], g);
+    unpack(up[i], u);
+    unpack(dy[i], d);
+    EACH8 {
+      float s = sigmoidOf(g[e]);
+      float silu = g[e] * s;
+      value[e] = silu * u[e];
+      g[e] = s * fmaf(g[e], 1.0f - s, 1.0f) * u[e] * d[e];
+      d[e] = silu * d[e];
+    }
+    dgate[i] = pack(g);
+    dup[i] = pack(d);
+    if (inner != nullptr) {
+      inner[i] = pack(value);
+    }
+  }
+}
+
+// One thread turns eight neighbouring pairs of all heads of a row, so each angle is found once. Launched over rows * headDim / 16.
+extern "C" __global__ void __launch_bounds__(256) narrowRope(
+    uint4* out,
+    const uint4* x,
+    const int* position,
+    const double* frequencies,
+    int bound,
+    const int* count,
+    int heads,
+    int headDim,
+    int inverse) {
+  int groups = headDim / 16; // of eight pairs
+  i64 last = (i64)rowsOf(bound, count) * groups;
+  for (i64 i = threadIndex(); i < last; i += threadStride()) {
+    int row, group;
+    split(i, groups, row, group);
+    float sine[8], cosine[8];
+    EACH8 {
+      double turns = (double)position[row] * frequencies[8 * group + e] * 0.15915494309189533577; // 1 / (2 pi)
+      sincospif((float)(2.0 * (turns - rint(turns))), &sine[e], &cosine[e]);
+      sine[e] = inverse ? -sine[e] : sine[e];
+    }
+    i64 at = (i64)row * heads * (2 * groups) + group;
+    for (int head = 0; head < heads; head++, at += 2 * groups) {
+      float a[8], b[8], turned[8];
+      unpack(x[at], a);
+      unpack(x[at + groups], b);
+      EACH8 turned[e] = a[e] * cosine[e] - b[e] * sine[e];
+      out[at] = pack(turned);
+      EACH8 turned[e] = b[e] * cosine[e] + a[e] * sine[e];
+      out[at + groups] = pack(turned);
+    }
+  }
+}
+
+// x in either precision
+extern "C" __global__ void __launch_bounds__(256) narrowGather(
+    uint4* out, Values x, const int* index, int bound, const int* count, int vectors) {
+  FOR_EACH_VECTOR(i) {
+    int r, c;
+    split(i, vectors, r, c);
+    i64 from = (i64)index[r] * vectors + c;
+    if (x.isNarrow()) {
+      out[i] = ((const uint4*)x.address())[from];
+    } else {
+      float values[8];
+      read8((const float*)x.address() + 8 * from, values);
+      out[i] = pack(values);
+    }
+  }
+}
+
+// Every index at most once, so no two threads meet; gate is null for 1.
+extern "C" __global__ void __launch_bounds__(256) narrowAddToRows(
+    uint4* out, const int* index, const uint4* x, const float* gate, int bound, const int* count, int vectors) {
+  FOR_EACH_VECTOR(i) {
+    int r, c;
+    split(i, vectors, r, c);
+    i64 to = (i64)index[r] * vectors + c;
+    float factor = gate == nullptr ? 1.0f : gate[r];
+    float values[8], sums[8];
+    unpack(x[i], values);
+    unpack(out[to], sums);
+    EACH8 sums[e] = fmaf(factor, values[e], sums[e]);
+    out[to] = pack(sums);
+  }
+}
+
+extern "C" __global__ void __launch_bounds__(256) narrowScaleRows(
+    uint4* out, const uint4* x, const float* factors, int bound, const int* count, int vectors, int accumulate) {
+  FOR_EACH_VECTOR(i) {
+    int r, c;
+    split(i, vectors, r, c);
+    float values[8];
+    unpack(x[i], values);
+    float factor = factors[r];
+    EACH8 values[e] *= factor;
+    if (accumulate) {
+      float sums[8];
+      unpack(out[i], sums);
+      EACH8 values[e] += sums[e];
+    }
+    out[i] = pack(values);
+  }
+}
+
+// ---- norms: a warp per row, N vectors per lane, which stay in registers
+
+#define VECTOR_KERNEL(name, parameters, arguments)                                                   \
+  extern "C" __global__ void __launch_bounds__(256) name##1 parameters { name<1> arguments; }        \
+  extern "C" __global__ void __launch_bounds__(256) name##2 parameters { name<2> arguments; }        \
+  extern "C" __global__ void __launch_bounds__(256) name##4 parameters { name<4> arguments; }        \
+  extern "C" __global__ void __launch_bounds__(256) name##8 parameters { name<8> arguments; }
+
+#define EACH_VECTOR(j, c) _Pragma("unroll") for (int j = 0, c = threadIdx.x % WARP; j < N; j++, c += WARP) if (c < vectors)
+
+template <int N>
+__device__ __forceinline__ void narrowNorm(
+    uint4* out, float* rstd, const uint4* x, const float* weight, int bound, const int* count, int vectors, float epsilon) {
+  int rows = rowsOf(bound, count);
+  int warps = blockDim.x / WARP;
+  for (i64 row = (i64)blockIdx.x * warps + threadIdx.x / WARP; row < rows; row += (i64)gridDim.x * warps) {
+    uint4 held[N];
+    float squares = 0.0f;
+    EACH_VECTOR(j, c) {
+      held[j] = x[row * vectors + c];
+      float values[8];
+      unpack(held[j], values);
+      EACH8 squares = fmaf(values[e], values[e], squares);
+    }
+    squares = reduceTeam<WARP, Sum>(squares);
+    float reciprocal = 1.0f / sqrtf(squares / (8 * vectors) + epsilon);
+    EACH_VECTOR(j, c) {
+      float values[8], scale[8];
+      unpack(held[j], values);
+      read8(weight + 8 * c, scale);
+      EACH8 values[e] = values[e] * reciprocal * scale[e];
+      out[row * vectors + c] = pack(values);
+    }
+    if (threadIdx.x % WARP == 0) {
+      rstd[row] = reciprocal;
+    }
+  }
+}
+VECTOR_KERNEL(narrowNorm,
+    (uint4* out, float* rstd, const uint4* x, const float* weight, int bound, const int* count, int vectors, float epsilon),
+    (out, rstd, x, weight, bound, count, vectors, epsilon))
+
+// dx as rmsNormBackward says, and for each block the sum over its rows of dy * x * rstd: partials [blocks, columns]. How rows are dealt to blocks
+// and warps depends on the grid alone, which is the same on every card. Dynamic shared memory: columns floats.
+template <int N>
+__device__ __forceinline__ void narrowNormBackward(
+    uint4* dx,
+    float* partials,
+    const uint4* x,
+    const float* rstd,
+    const float* weight,
+    const uint4* dy,
+    int bound,
+    const int* count,
+    int vectors,
+    int accumulate) {
+  extern __shared__ float sums[];
+  int rows = rowsOf(bound, count);
+  int warps = blockDim.x / WARP;
+  float own[N][8];
+#pragma unroll
+  for (int j = 0; j < N; j++) {
+    EACH8 own[j][e] = 0.0f;
+  }
+  for (i64 row = (i64)blockIdx.x * warps + threadIdx.x / WARP; row < rows; row += (i64)gridDim.x * warps) {
+    uint4 heldX[N], heldDy[N];
+    float dot = 0.0f;
+    float reciprocal = rstd[row];
+    EACH_VECTOR(j, c) {
+      heldX[j] = x[row * vectors + c];
+      heldDy[j] = dy[row * vectors + c];
+      float values[8], gradients[8], scale[8];
+      unpack(heldX[j], values);
+      unpack(heldDy[j], gradients);
+      read8(weight + 8 * c, scale);
+      EACH8 {
+        dot = fmaf(gradients[e] * scale[e], values[e], dot);
+        own[j][e] = fmaf(gradients[e], values[e] * reciprocal, own[j][e]);
+      }
+    }
+    dot = reduceTeam<WARP, Sum>(dot);
+    float common = dot * reciprocal * reciprocal * reciprocal / (8 * vectors);
+    EACH_VECTOR(j, c) {
+      float values[8], gradients[8], scale[8];
+      unpack(heldX[j], values);
+      unpack(heldDy[j], gradients);
+      read8(weight + 8 * c, scale);
+      EACH8 gradients[e] = fmaf(gradients[e] * scale[e], reciprocal, -values[e] * common);
+      if (accumulate) {
+        float before[8];
+        unpack(dx[row * vectors + c], before);
+        EACH8 gradients[e] += before[e];
+      }
+      dx[row * vectors + c] = pack(gradients);
+    }
+  }
+  for (int turn = 0; turn < warps; turn++) {
+    if (threadIdx.x / WARP == turn) {
+      EACH_VECTOR(j, c) {
+        EACH8 sums[8 * c + e] = turn == 0 ? own[j][e] : sums[8 * c + e] + own[j][e];
+      }
+    }
+    __syncthreads();
+  }
+  for (int c = threadIdx.x; c < 8 * vectors; c += blockDim.x) {
+    partials[(i64)blockIdx.x * 8 * vectors + c] = sums[c];
+  }
+}
+VECTOR_KERNEL(narrowNormBackward,
+    (uint4* dx, float* partials, const uint4* x, const float* rstd, const float* weight, const uint4* dy, int bound, const int* count, int vectors, int accumulate),
+    (dx, partials, x, rstd, weight, dy, bound, count, vectors, accumulate))
+
+// ---- loss
+
+// Cross-entropy of a row of logits, which a block holds in registers: read once, and its gradient written over it. dy [rows] is null without
+// gradient.
+template <int N>
+__device__ __forceinline__ void narrowLoss(
+    float* out, uint4* logits, const int* target, const float* dy, int bound, const int* count, int vectors) {
+  const int THREADS = 1024;
+  i64 row = blockIdx.x;
+  if (row >= rowsOf(bound, count)) {
+    return;
+  }
+  uint4* own = logits + row * vectors;
+  int wanted = target[row];
+  float chosen = widen(((const unsigned short*)own)[wanted]); // before anything is written
+  uint4 held[N];
+  float largest = -INFINITE;
+#pragma unroll
+  for (int j = 0; j < N; j++) {
+    int c = threadIdx.x + j * THREADS;
+    if (c < vectors) {
+      held[j] = own[c];
+      float values[8];
+      unpack(held[j], values);
+      EACH8 largest = fmaxf(largest, values[e]);
+    }
+  }
+  largest = reduceTeam<THREADS, Maximum>(largest);
+  float shift = isinf(largest) ? 0.0f : largest;
+  float sum = 0.0f;
+#pragma unroll
+  for (int j = 0; j < N; j++) {
+    if (threadIdx.x + j * THREADS < vectors) {
+      float values[8];
+      unpack(held[j], values);
+      EACH8 sum += __expf(values[e] - shift);
+    }
+  }
+  sum = reduceTeam<THREADS, Sum>(sum);
+  float total = sum != sum ? sum : isinf(largest) ? largest : largest + logf(sum);
+  if (threadIdx.x == 0) {
+    out[row] = total - chosen;
+  }
+  if (dy == nullptr) {
+    return;
+  }
+  float gradient = dy[row];
+#pragma unroll
+  for (int j = 0; j < N; j++) {
+    int c = threadIdx.x + j * THREADS;
+    if (c < vectors) {
+      float values[8];
+      unpack(held[j], values);
+      EACH8 values[e] = (__expf(values[e] - total) - (8 * c + e == wanted ? 1.0f : 0.0f)) * gradient;
+      own[c] = pack(values);
+    }
+  }
+}
+
+#define LOSS_KERNEL(name, number)                                                                                       \
+  extern "C" __global__ void __launch_bounds__(1024) name(                                                              \
+      float* out, uint4* logits, const int* target, const float* dy, int bound, const int* count, int vectors) {        \
+    narrowLoss<number>(out, logits, target, dy, bound, count, vectors);                                                 \
+  }
+
+LOSS_KERNEL(narrowLoss1, 1)
+LOSS_KERNEL(narrowLoss4, 4)
+LOSS_KERNEL(narrowLoss6, 6)
+LOSS_KERNEL(narrowLoss8, 8)
