@@ -113,7 +113,7 @@ struct Attention {
   Bounds* bounds;
   float *statistics, *products;
   int4 *queryItems, *keyItems;
-  int *lowTile, *highTile;
+  int *lowTile, *highTile, *blocksDone;
   int queryItemCount = 0, keyItemCount = 0;
 
   explicit Attention(const Shape& s)
@@ -144,6 +144,8 @@ struct Attention {
     keyItems = allocate<int4>(keyBound / 64 + 2);
     lowTile = allocate<int>(keyBound / 64 + 2);
     highTile = allocate<int>(keyBound / 64 + 2);
+    blocksDone = allocate<int>(1);
+    CHECK(cudaMemset(blocksDone, 0, 4));
     CHECK(cudaMemcpy(start, s.start.data(), 4 * rows, cudaMemcpyHostToDevice));
     CHECK(cudaMemcpy(end, s.end.data(), 4 * rows, cudaMemcpyHostToDevice));
     CHECK(cudaMemcpy(count, &rows, 4, cudaMemcpyHostToDevice));
@@ -151,7 +153,7 @@ struct Attention {
   }
   ~Attention() {
     for (void* p : std::vector<void*>{logSumExp, start, end, count, keyCount, ranges, bounds, statistics, products, queryItems, keyItems,
-                                      lowTile, highTile}) {
+                                      lowTile, highTile, blocksDone}) {
       cudaFree(p);
     }
   }
@@ -226,9 +228,9 @@ static void hopperPlan(Attention& a, int queryGroups, int keyGroups) {
   int sharing = s.heads / s.kvHeads;
   a.queryItemCount = (a.padded / 64 * sharing + queryGroups - 1) / queryGroups;
   a.keyItemCount = (a.keyBound + 64 * keyGroups - 1) / (64 * keyGroups);
-  flashPlan<<<1, 1024>>>(
-      a.ranges, a.bounds, a.queryItems, a.queryItemCount, a.keyItems, a.keyItemCount, a.lowTile, a.highTile, a.start, a.end, a.bound,
-      a.counted(), a.padded, sharing, queryGroups, 64 * keyGroups);
+  flashPlan<<<std::min(multiprocessors, (a.padded / 64 + 31) / 32), 1024>>>(
+      a.ranges, a.bounds, a.queryItems, a.queryItemCount, a.keyItems, a.keyItemCount, a.lowTile, a.highTile, a.blocksDone,
+      a.start, a.end, a.bound, a.counted(), a.padded, sharing, queryGroups, 64 * keyGroups);
 }
 
 static int blocks(int items) {

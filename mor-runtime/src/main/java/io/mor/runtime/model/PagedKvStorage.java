@@ -233,7 +233,7 @@ public final class PagedKvStorage implements KvStorage, AutoCloseable {
         }
 
         private void grow(List<Tensor> pools, int index, int oldRows, int newRows) {
-            Tensor larger = backend.allocate(newRows, shape.kvWidth());
+            Tensor larger = backend.allocate(newRows, shape.kvWidth(), backend.activationPrecision(shape.kvWidth()));
             backend.fill(larger, 0);
             if (index < pools.size()) {
                 backend.copy(backend.view(larger, 0, Extent.exact(oldRows), shape.kvWidth()), pools.get(index));

@@ -13,12 +13,14 @@ final class AttentionKernels extends KernelFamily {
 
     private static final int ATTENTION_TILE = 128; // entries that a block of the attention kernels takes at a time
     private final Map<Rotation, Long> rotationTables = new HashMap<>();
+    private final FlashAttention flash;
 
     /** A rotary embedding's constants. */
     private record Rotation(int headDim, double theta) {}
 
     AttentionKernels(CudaContext context) {
         super(context);
+        this.flash = new FlashAttention(context);
     }
 
     void rope(Tensor out, Tensor x, IntTensor position, int headDim, double theta, boolean inverse) {
@@ -72,6 +74,10 @@ final class AttentionKernels extends KernelFamily {
         if (queries.rows() == 0) {
             return;
         }
+        if (flash.takes(shape, out, queries, keys, values)) {
+            flash.forward(out, logSumExp, queries, keys, values, ranges, shape);
+            return;
+        }
         kernel("attention")
                 .pointer(target(out))
                 .pointer(target(logSumExp))
@@ -108,6 +114,10 @@ final class AttentionKernels extends KernelFamily {
             AttentionRanges ranges,
             AttentionShape shape) {
         if (queries.rows() == 0) {
+            return;
+        }
+        if (flash.takes(shape, dqueries, dkeys, dvalues, queries, keys, values, out, dout)) {
+            flash.backward(dqueries, dkeys, dvalues, queries, keys, values, out, logSumExp, dout, ranges, shape);
             return;
         }
         int tiles = (queries.rows() + ATTENTION_TILE - 1) / ATTENTION_TILE;

@@ -25,7 +25,8 @@ final class Kernels implements AutoCloseable {
 
     private static final int MOST_ARGUMENTS = 32;
     private static final int THREADS = 256;
-    private static final int DEFAULT_SHARED_MEMORY = 48 << 10;
+    /** Of the 48 KiB that need no asking; the rest is for what kernels declare themselves. */
+    private static final int DEFAULT_SHARED_MEMORY = 32 << 10;
 
     private final Device device;
     private final KernelCompiler compiler;

@@ -14,29 +14,23 @@
 
 // ---- the plan of a batch
 
-// One block. ranges and bounds as flashRanges. queryItems: (item, first key, end of keys, -) of every `groups` units of 64 query rows, unit =
+// A warp per tile of query rows; the last block to come to its end makes the lists. ranges and bounds as flashRanges. queryItems: (item, first key, end of keys, -) of every `groups` units of 64 query rows, unit =
 // row tile * sharing + head among those that share a key head; keyItems: (item, first tile, end of tiles, -) of every keysPerItem keys with
 // the tiles of query rows that see them. Both lists from much work to little; the order among equals is of chance and decides no result.
+// blocksDone is 0 before and after.
 extern "C" __global__ void __launch_bounds__(1024) flashPlan(
     int2* ranges, Bounds* bounds, int4* queryItems, int queryItemCount, int4* keyItems, int keyItemCount, int* lowTile, int* highTile,
-    const int* start, const int* end, int bound, const int* count, int paddedRows, int sharing, int groups, int keysPerItem) {
+    int* blocksDone, const int* start, const int* end, int bound, const int* count, int paddedRows, int sharing, int groups,
+    int keysPerItem) {
   constexpr int CLASSES = 256;
+  __shared__ bool isLast;
   __shared__ int histogramOfQueries[CLASSES];
   __shared__ int histogramOfKeys[CLASSES];
   int rows = rowsOf(bound, count);
   int lane = threadIdx.x % WARP;
   int warp = threadIdx.x / WARP;
   int tiles = paddedRows / ROW_TILE;
-  for (int i = threadIdx.x; i < keyItemCount; i += 1024) {
-    lowTile[i] = 0x7fffffff;
-    highTile[i] = 0;
-  }
-  for (int i = threadIdx.x; i < CLASSES; i += 1024) {
-    histogramOfQueries[i] = 0;
-    histogramOfKeys[i] = 0;
-  }
-#pragma unroll 4
-  for (int tile = warp; tile < tiles; tile += 1024 / WARP) {
+  for (int tile = blockIdx.x * (1024 / WARP) + warp; tile < tiles; tile += gridDim.x * (1024 / WARP)) {
     int row = tile * ROW_TILE + lane;
     int2 a = rangeOf(start, end, row, rows);
     int2 b = rangeOf(start, end, row + WARP, rows);
@@ -47,10 +41,31 @@ extern "C" __global__ void __launch_bounds__(1024) flashPlan(
       bounds[tile] = all;
     }
   }
+  __threadfence();
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    isLast = atomicAdd(blocksDone, 1) == gridDim.x - 1; // of integers
+  }
+  __syncthreads();
+  if (!isLast) {
+    return;
+  }
+  __threadfence();
+  if (threadIdx.x == 0) {
+    *blocksDone = 0;
+  }
+  for (int i = threadIdx.x; i < keyItemCount; i += 1024) {
+    lowTile[i] = 0x7fffffff;
+    highTile[i] = 0;
+  }
+  for (int i = threadIdx.x; i < CLASSES; i += 1024) {
+    histogramOfQueries[i] = 0;
+    histogramOfKeys[i] = 0;
+  }
   __syncthreads();
   for (int tile = threadIdx.x; tile < tiles; tile += 1024) {
-    Bounds seen = bounds[tile];
-    for (int item = seen.leastStart / keysPerItem; item < keyItemCount && item * keysPerItem < seen.mostEnd; item++) {
+    int4 seen = __ldcg((const int4*)bounds + tile); // (least start, most start, least end, most end)
+    for (int item = seen.x / keysPerItem; item < keyItemCount && item * keysPerItem < seen.w; item++) {
       atomicMin(&lowTile[item], tile);
       atomicMax(&highTile[item], tile + 1);
     }
@@ -62,9 +77,9 @@ extern "C" __global__ void __launch_bounds__(1024) flashPlan(
       int low = 0x7fffffff;
       int high = 0;
       for (int tile = item * groups / sharing; tile < tiles && tile * sharing < (item + 1) * groups; tile++) {
-        Bounds seen = bounds[tile];
-        low = min(low, seen.leastStart);
-        high = max(high, seen.mostEnd);
+        int4 seen = __ldcg((const int4*)bounds + tile);
+        low = min(low, seen.x);
+        high = max(high, seen.w);
       }
       int work = CLASSES - 1 - min(CLASSES - 1, low < high ? (high - low) / 64 : 0);
       int place = atomicAdd(&histogramOfQueries[work], 1);
@@ -73,8 +88,8 @@ extern "C" __global__ void __launch_bounds__(1024) flashPlan(
       }
     }
     for (int item = threadIdx.x; item < keyItemCount; item += 1024) {
-      int low = lowTile[item];
-      int high = highTile[item];
+      int low = __ldcg(lowTile + item);
+      int high = __ldcg(highTile + item);
       int work = CLASSES - 1 - min(CLASSES - 1, low < high ? high - low : 0);
       int place = atomicAdd(&histogramOfKeys[work], 1);
       if (pass == 1) {

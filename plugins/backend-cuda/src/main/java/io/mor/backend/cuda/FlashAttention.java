@@ -1,0 +1,434 @@
+package io.mor.backend.cuda;
+
+import io.mor.api.tensor.AttentionRanges;
+import io.mor.api.tensor.AttentionShape;
+import io.mor.api.tensor.Tensor;
+import java.util.Set;
+
+/**
+ * Attention on tensor cores, forward and backward, for activations in bfloat16 and heads of 32, 64 or 128 elements; on Hopper with kernels of
+ * its own for heads of 64. Scores, softmax and sums are in single precision. The method is that of FlashAttention (Dao et al., 2022).
+ */
+final class FlashAttention extends KernelFamily {
+
+    private static final Set<Integer> WIDTHS = Set.of(32, 64, 128);
+    private static final int ROW_TILE = 64; // rows that bounds are kept for, and that a warpgroup owns
+    private static final int BLOCK_ROWS = 128; // rows that a block owns where every card is served
+    private static final int THREADS = 256;
+    private static final int FORWARD_KEYS = 64; // of a turn
+    private static final int STATISTICS_THREADS = 256;
+    private static final int PLAN_THREADS = 1024;
+    private static final int MOST_DECODED_ROWS = 256; // more than that come from prompts
+    private static final int DECODE_CHUNK = 256; // entries
+    private static final int DECODE_HEADS = 4; // of one key head, together
+    private static final int DECODE_THREADS = 128;
+    private final DeviceMemory.Block blocksDone; // a counter that the planning kernel leaves at zero
+
+    /** How the Hopper kernels are cut; the numbers at the end of flash_hopper.cu. */
+    private static final class Hopper {
+        static final int WIDTH = 64;
+        static final int FORWARD_GROUPS = 3;
+        static final int FORWARD_STAGES = 2;
+        static final int FORWARD_KEYS = 128;
+        static final int GRADIENT_GROUPS = 3;
+        static final int GRADIENT_STAGES = 4;
+        static final int TILE_BYTES = ROW_TILE * WIDTH * 2;
+        static final int QUERY_ROWS_BYTES = 1040; // of the kernels' QueryRows
+
+        private Hopper() {}
+
+        static int threads(int groups) {
+            return 128 * (groups + 1);
+        }
+
+        static int barriers(int places) {
+            return 16 * places;
+        }
+    }
+
+    /** One call's sizes, and where in scratch memory what is derived from its ranges lies. */
+    private record Plan(
+            AttentionRanges ranges,
+            AttentionShape shape,
+            int paddedRows,
+            long rangesAt,
+            long boundsAt,
+            long queryItems,
+            int queryItemCount,
+            long keyItems,
+            int keyItemCount,
+            long statistics,
+            long products) {
+
+        double scale() {
+            return 1 / Math.sqrt(shape.headDim());
+        }
+    }
+
+    FlashAttention(CudaContext context) {
+        super(context);
+        this.blocksDone = context.memory.allocate(4, "counter of attention's plans");
+        context.transfers.write(blocksDone.address(), new int[1]);
+    }
+
+    /** Whether these kernels can do it; gradients only without a table. */
+    boolean takes(AttentionShape shape, Tensor... activations) {
+        return WIDTHS.contains(shape.headDim()) && areVectors(activations);
+    }
+
+    private boolean onHopper(AttentionShape shape) {
+        return shape.headDim() == Hopper.WIDTH && context.device.major == 9 && context.device.minor == 0;
+    }
+
+    void forward(
+            Tensor out,
+            Tensor logSumExp,
+            Tensor queries,
+            Tensor keys,
+            Tensor values,
+            AttentionRanges ranges,
+            AttentionShape shape) {
+        if (ranges.entryRows().isPresent() && queries.rows() <= MOST_DECODED_ROWS) {
+            decode(out, logSumExp, queries, keys, values, ranges, shape);
+            return;
+        }
+        if (ranges.entryRows().isEmpty() && onHopper(shape)) {
+            Plan plan = hopperPlan(queries, keys, ranges, shape, Hopper.FORWARD_GROUPS, false);
+            Kernels launch = kernel("flashHopperForward");
+            forwardTensors(launch, out, logSumExp, queries, keys, values)
+                    .pointer(plan.rangesAt)
+                    .pointer(plan.boundsAt)
+                    .pointer(plan.queryItems)
+                    .integer(plan.queryItemCount);
+            counts(launch, queries, keys)
+                    .integer(plan.paddedRows)
+                    .integer(shape.heads())
+                    .integer(shape.kvHeads())
+                    .real(plan.scale())
+                    .launch(
+                            blocks(plan.queryItemCount, shape),
+                            1,
+                            1,
+                            Hopper.threads(Hopper.FORWARD_GROUPS),
+                            1,
+                            2 * Hopper.FORWARD_GROUPS * Hopper.TILE_BYTES
+                                    + 2 * Hopper.FORWARD_STAGES * Hopper.FORWARD_KEYS * Hopper.WIDTH * 2
+                                    + Hopper.barriers(2 + 2 * Hopper.FORWARD_STAGES));
+            return;
+        }
+        Kernels launch = kernel("flashForward" + shape.headDim());
+        forwardTensors(launch, out, logSumExp, queries, keys, values)
+                .pointer(address(ranges.start()))
+                .pointer(address(ranges.end()))
+                .pointer(address(ranges.entryRows()));
+        counts(launch, queries, keys)
+                .integer(shape.heads())
+                .integer(shape.kvHeads())
+                .real(1 / Math.sqrt(shape.headDim()))
+                .launch(
+                        blocksOfRows(queries.rows()),
+                        shape.heads(),
+                        1,
+                        THREADS,
+                        1,
+                        (BLOCK_ROWS + 4 * FORWARD_KEYS) * shape.headDim() * 2);
+    }
+
+    /** A few rows, each cut into chunks of its range that blocks of their own read; then the chunks are joined. */
+    private void decode(
+            Tensor out,
+            Tensor logSumExp,
+            Tensor queries,
+            Tensor keys,
+            Tensor values,
+            AttentionRanges ranges,
+            AttentionShape shape) {
+        int chunks = Math.max(1, Math.ceilDiv(ranges.longest(), DECODE_CHUNK));
+        long parts = scratch(4L * queries.rows() * shape.heads() * chunks * (shape.headDim() + 2));
+        int sharing = shape.heads() / shape.kvHeads();
+        kernel("flashDecode" + shape.headDim())
+                .pointer(parts)
+                .integer(chunks)
+                .pointer(bytes(queries))
+                .integer(queries.columns())
+                .pointer(bytes(keys))
+                .integer(keys.columns())
+                .pointer(bytes(values))
+                .integer(values.columns())
+                .pointer(address(ranges.start()))
+                .pointer(address(ranges.end()))
+                .pointer(address(ranges.entryRows()))
+                .integer(queries.rows())
+                .pointer(count(queries.extent()))
+                .integer(shape.heads())
+                .integer(shape.kvHeads())
+                .real(1 / Math.sqrt(shape.headDim()))
+                .launch(
+                        queries.rows(),
+                        shape.kvHeads() * Math.ceilDiv(sharing, DECODE_HEADS),
+                        chunks,
+                        DECODE_THREADS,
+                        1,
+                        0);
+        written(kernel("flashDecodeJoin" + shape.headDim()), out)
+                .pointer(targetBytes(logSumExp))
+                .pointer(parts)
+                .integer(chunks)
+                .pointer(address(ranges.start()))
+                .pointer(address(ranges.end()))
+                .integer(queries.rows())
+                .pointer(count(queries.extent()))
+                .integer(shape.heads())
+                .launch(queries.rows(), 1, 1, THREADS, 1, 0);
+    }
+
+    private Kernels forwardTensors(
+            Kernels launch, Tensor out, Tensor logSumExp, Tensor queries, Tensor keys, Tensor values) {
+        return written(launch, out)
+                .pointer(targetBytes(logSumExp))
+                .pointer(bytes(queries))
+                .integer(queries.columns())
+                .pointer(bytes(keys))
+                .integer(keys.columns())
+                .pointer(bytes(values))
+                .integer(values.columns());
+    }
+
+    void backward(
+            Tensor dqueries,
+            Tensor dkeys,
+            Tensor dvalues,
+            Tensor queries,
+            Tensor keys,
+            Tensor values,
+            Tensor out,
+            Tensor logSumExp,
+            Tensor dout,
+            AttentionRanges ranges,
+            AttentionShape shape) {
+        boolean hopper = onHopper(shape);
+        Plan plan = hopper
+                ? hopperPlan(queries, keys, ranges, shape, Hopper.GRADIENT_GROUPS, true)
+                : plan(queries, keys, ranges, shape);
+        long statisticThreads = (long) plan.paddedRows * shape.heads() * (shape.headDim() / 8);
+        kernel("flashStatistics" + shape.headDim())
+                .pointer(plan.statistics)
+                .pointer(plan.products)
+                .pointer(bytes(out))
+                .integer(out.columns())
+                .pointer(bytes(dout))
+                .integer(dout.columns())
+                .pointer(bytes(logSumExp))
+                .integer(queries.rows())
+                .pointer(count(queries.extent()))
+                .integer(plan.paddedRows)
+                .integer(shape.heads())
+                .launch(
+                        Math.toIntExact((statisticThreads + STATISTICS_THREADS - 1) / STATISTICS_THREADS),
+                        1,
+                        1,
+                        STATISTICS_THREADS,
+                        1,
+                        0);
+        queryGradient(hopper, plan, dqueries, queries, keys, values, dout);
+        if (keys.rows() > 0) {
+            keyGradient(hopper, plan, dkeys, dvalues, queries, keys, values, dout);
+        }
+    }
+
+    private void queryGradient(
+            boolean hopper, Plan plan, Tensor dqueries, Tensor queries, Tensor keys, Tensor values, Tensor dout) {
+        AttentionShape shape = plan.shape;
+        Kernels launch = kernel(hopper ? "flashHopperQueryGradient" : "flashQueryGradient" + shape.headDim());
+        gradientInputs(written(launch, dqueries), plan, queries, keys, values, dout);
+        if (hopper) {
+            launch.pointer(plan.rangesAt)
+                    .pointer(plan.boundsAt)
+                    .pointer(plan.queryItems)
+                    .integer(plan.queryItemCount);
+        } else {
+            launch.pointer(address(plan.ranges.start())).pointer(address(plan.ranges.end()));
+        }
+        counts(launch, queries, keys)
+                .integer(plan.paddedRows)
+                .integer(shape.heads())
+                .integer(shape.kvHeads())
+                .real(plan.scale());
+        if (hopper) {
+            launch.launch(
+                    blocks(plan.queryItemCount, shape),
+                    1,
+                    1,
+                    Hopper.threads(Hopper.GRADIENT_GROUPS),
+                    1,
+                    (4 * Hopper.GRADIENT_GROUPS + 2 * Hopper.GRADIENT_STAGES) * Hopper.TILE_BYTES
+                            + Hopper.barriers(2 + Hopper.GRADIENT_STAGES));
+        } else {
+            launch.launch(blocksOfRows(queries.rows()), shape.heads(), 1, THREADS, 1, gradientBytes(shape));
+        }
+    }
+
+    private void keyGradient(
+            boolean hopper,
+            Plan plan,
+            Tensor dkeys,
+            Tensor dvalues,
+            Tensor queries,
+            Tensor keys,
+            Tensor values,
+            Tensor dout) {
+        AttentionShape shape = plan.shape;
+        Kernels launch = kernel(hopper ? "flashHopperKeyGradient" : "flashKeyGradient" + shape.headDim());
+        gradientInputs(written(written(launch, dkeys), dvalues), plan, queries, keys, values, dout)
+                .pointer(plan.rangesAt)
+                .pointer(plan.boundsAt);
+        if (hopper) {
+            launch.pointer(plan.keyItems).integer(plan.keyItemCount);
+        }
+        counts(launch, queries, keys)
+                .integer(plan.paddedRows)
+                .integer(shape.heads())
+                .integer(shape.kvHeads())
+                .real(plan.scale())
+                .flag(true);
+        if (hopper) {
+            launch.launch(
+                    blocks(plan.keyItemCount, shape),
+                    1,
+                    1,
+                    Hopper.threads(Hopper.GRADIENT_GROUPS),
+                    1,
+                    (4 * Hopper.GRADIENT_GROUPS + 2 * Hopper.GRADIENT_STAGES) * Hopper.TILE_BYTES
+                            + Hopper.GRADIENT_STAGES * Hopper.QUERY_ROWS_BYTES
+                            + Hopper.barriers(2 + Hopper.GRADIENT_STAGES));
+        } else {
+            launch.launch(blocksOfRows(keys.rows()), shape.kvHeads(), 1, THREADS, 1, gradientBytes(shape));
+        }
+    }
+
+    private Kernels gradientInputs(Kernels launch, Plan plan, Tensor queries, Tensor keys, Tensor values, Tensor dout) {
+        return launch.pointer(bytes(queries))
+                .integer(queries.columns())
+                .pointer(bytes(keys))
+                .integer(keys.columns())
+                .pointer(bytes(values))
+                .integer(values.columns())
+                .pointer(bytes(dout))
+                .integer(dout.columns())
+                .pointer(plan.statistics)
+                .pointer(plan.products);
+    }
+
+    private Kernels written(Kernels launch, Tensor tensor) {
+        return launch.pointer(targetBytes(tensor)).integer(tensor.columns());
+    }
+
+    private Kernels counts(Kernels launch, Tensor queries, Tensor keys) {
+        return launch.integer(queries.rows())
+                .pointer(count(queries.extent()))
+                .integer(keys.rows())
+                .pointer(count(keys.extent()));
+    }
+
+    private static int blocksOfRows(int rows) {
+        return (rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
+    }
+
+    /** Blocks that stay on their multiprocessors and share the items of all key heads. */
+    private int blocks(int items, AttentionShape shape) {
+        return (int) Math.min(context.device.multiprocessors, (long) items * shape.kvHeads());
+    }
+
+    private static int gradientBytes(AttentionShape shape) {
+        int rows = shape.headDim() == 128 ? 32 : 64; // a turn's
+        return (2 * BLOCK_ROWS + 4 * rows) * shape.headDim() * 2;
+    }
+
+    private Plan plan(Tensor queries, Tensor keys, AttentionRanges ranges, AttentionShape shape) {
+        Plan plan = place(queries, keys, ranges, shape, 1, true);
+        kernel("flashRanges")
+                .pointer(plan.rangesAt)
+                .pointer(plan.boundsAt)
+                .pointer(address(ranges.start()))
+                .pointer(address(ranges.end()))
+                .integer(queries.rows())
+                .pointer(count(queries.extent()))
+                .integer(plan.paddedRows)
+                .launch((plan.paddedRows / ROW_TILE + 7) / 8, 1, 1, THREADS, 1, 0);
+        return plan;
+    }
+
+    private Plan hopperPlan(
+            Tensor queries, Tensor keys, AttentionRanges ranges, AttentionShape shape, int groups, boolean gradients) {
+        Plan plan = place(queries, keys, ranges, shape, groups, gradients);
+        long lowTile = plan.keyItems + 16L * plan.keyItemCount;
+        kernel("flashPlan")
+                .pointer(plan.rangesAt)
+                .pointer(plan.boundsAt)
+                .pointer(plan.queryItems)
+                .integer(plan.queryItemCount)
+                .pointer(plan.keyItems)
+                .integer(gradients ? plan.keyItemCount : 0)
+                .pointer(lowTile)
+                .pointer(lowTile + 4L * plan.keyItemCount)
+                .pointer(blocksDone.address())
+                .pointer(address(ranges.start()))
+                .pointer(address(ranges.end()))
+                .integer(queries.rows())
+                .pointer(count(queries.extent()))
+                .integer(plan.paddedRows)
+                .integer(shape.heads() / shape.kvHeads())
+                .integer(groups)
+                .integer(groups * ROW_TILE)
+                .launch(
+                        Math.min(
+                                context.device.multiprocessors,
+                                Math.ceilDiv(plan.paddedRows / ROW_TILE, PLAN_THREADS / 32)),
+                        1,
+                        1,
+                        PLAN_THREADS,
+                        1,
+                        0);
+        return plan;
+    }
+
+    private Plan place(
+            Tensor queries, Tensor keys, AttentionRanges ranges, AttentionShape shape, int groups, boolean gradients) {
+        int padded = blocksOfRows(queries.rows()) * BLOCK_ROWS;
+        int sharing = shape.heads() / shape.kvHeads();
+        int queryItems = Math.ceilDiv(padded / ROW_TILE * sharing, groups);
+        int keyItems = Math.ceilDiv(keys.rows(), groups * ROW_TILE);
+        long statisticBytes = gradients ? aligned(4L * padded * shape.heads()) : 0;
+        long[] bytes = {
+            aligned(8L * padded),
+            aligned(16L * (padded / ROW_TILE)),
+            aligned(16L * queryItems),
+            aligned(24L * keyItems), // the list, then a first and a last tile for each
+            statisticBytes,
+            statisticBytes
+        };
+        long[] at = new long[bytes.length];
+        long total = 0;
+        for (int i = 0; i < bytes.length; i++) {
+            at[i] = total;
+            total += bytes[i];
+        }
+        long base = scratch(total);
+        return new Plan(
+                ranges,
+                shape,
+                padded,
+                base + at[0],
+                base + at[1],
+                base + at[2],
+                queryItems,
+                base + at[3],
+                keyItems,
+                base + at[4],
+                base + at[5]);
+    }
+
+    private static long aligned(long bytes) {
+        return (bytes + 255) / 256 * 256;
+    }
+}

@@ -1,0 +1,237 @@
+package io.mor.backend.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.mor.api.backend.Precision;
+import io.mor.api.tensor.AttentionRanges;
+import io.mor.api.tensor.AttentionShape;
+import io.mor.api.tensor.Extent;
+import io.mor.api.tensor.IntTensor;
+import io.mor.api.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** The tensor-core attention beside the general kernel in single precision, on the same values. Needs a GPU and libcublasLt. */
+@RequiresGpu
+class FlashAttentionTest {
+
+    private static final long SEED = 23;
+    private static final double MOST_OUT = 6e-3; // of the norm; bfloat16 rounds by up to 3.9e-3
+    private static final double MOST_GRADIENT = 1e-2;
+    private static final double MOST_STATISTIC = 1e-3;
+
+    private static final List<AttentionShape> SHAPES = List.of(
+            new AttentionShape(6, 2, 64),
+            new AttentionShape(3, 3, 64),
+            new AttentionShape(5, 1, 64),
+            new AttentionShape(6, 2, 32),
+            new AttentionShape(4, 1, 128));
+
+    private CudaBackend backend;
+
+    /** Which entries the rows of a call see. */
+    private record Ranges(int[] start, int[] end, int entries) {
+
+        int rows() {
+            return start.length;
+        }
+    }
+
+    /** Results of one way to calculate. */
+    private record Results(double[] out, double[] logSumExp, double[] dqueries, double[] dkeys, double[] dvalues) {}
+
+    @BeforeEach
+    void open() {
+        backend = Gpu.open(CudaMode.FAST, CudaPrecision.BF16);
+    }
+
+    @AfterEach
+    void close() {
+        backend.close();
+    }
+
+    @Test
+    void resultsAndGradientsAreThoseOfTheGeneralKernel() {
+        for (AttentionShape shape : SHAPES) {
+            compare("causal", shape, causal(List.of(37, 301, 1, 130, 64), 1, 0), 0);
+            compare("chosen rows", shape, causal(List.of(190, 257), 3, 0), 0);
+            compare("window, counted", shape, causal(List.of(401, 97), 1, 75), 61);
+        }
+    }
+
+    @Test
+    void rowsThatSeeNothingGetZerosAndGiveNone() {
+        Ranges ranges = causal(List.of(150, 90), 2, 0);
+        for (int row = 0; row < ranges.rows(); row += 3) {
+            ranges.end[row] = ranges.start[row];
+        }
+        compare("empty ranges", SHAPES.getFirst(), ranges, 0);
+    }
+
+    @Test
+    void keysAreFoundThroughATable() {
+        for (AttentionShape shape : SHAPES) {
+            throughTable("decoding", shape, decoding(List.of(700, 0, 1, 256, 257)));
+            throughTable("a prompt", shape, causal(List.of(301, 77), 1, 0));
+        }
+    }
+
+    /** Sequences of keys, of which every so-manieth is a query too; a window of 0 is none. */
+    private static Ranges causal(List<Integer> lengths, int every, int window) {
+        List<int[]> ranges = new ArrayList<>();
+        int offset = 0;
+        for (int length : lengths) {
+            for (int position = 0; position < length; position += every) {
+                int end = offset + position + 1;
+                ranges.add(new int[] {window == 0 ? offset : Math.max(offset, end - window), end});
+            }
+            offset += length;
+        }
+        return new Ranges(
+                ranges.stream().mapToInt(range -> range[0]).toArray(),
+                ranges.stream().mapToInt(range -> range[1]).toArray(),
+                offset);
+    }
+
+    /** One row for each sequence. */
+    private static Ranges decoding(List<Integer> lengths) {
+        int[] start = new int[lengths.size()];
+        int[] end = new int[lengths.size()];
+        int offset = 0;
+        for (int i = 0; i < lengths.size(); i++) {
+            start[i] = offset;
+            end[i] = offset + lengths.get(i);
+            offset = end[i];
+        }
+        return new Ranges(start, end, offset);
+    }
+
+    private void compare(String name, AttentionShape shape, Ranges ranges, int spare) {
+        String what = name + ", " + shape;
+        Results general = attention(shape, ranges, Precision.FLOAT32, spare);
+        Results flash = attention(shape, ranges, Precision.BFLOAT16, spare);
+        Results again = attention(shape, ranges, Precision.BFLOAT16, spare);
+        assertClose(what + ": out", general.out, flash.out, MOST_OUT);
+        assertStatistics(what, general.logSumExp, flash.logSumExp);
+        assertClose(what + ": dqueries", general.dqueries, flash.dqueries, MOST_GRADIENT);
+        assertClose(what + ": dkeys", general.dkeys, flash.dkeys, MOST_GRADIENT);
+        assertClose(what + ": dvalues", general.dvalues, flash.dvalues, MOST_GRADIENT);
+        assertArrayEquals(flash.out, again.out, what + ": the same bits each time");
+        assertArrayEquals(flash.dqueries, again.dqueries, what + ": the same bits each time");
+        assertArrayEquals(flash.dkeys, again.dkeys, what + ": the same bits each time");
+        assertArrayEquals(flash.dvalues, again.dvalues, what + ": the same bits each time");
+    }
+
+    /** Both passes; gradients of keys and values are added to ones. */
+    private Results attention(AttentionShape shape, Ranges ranges, Precision stored, int spare) {
+        SplittableRandom random = new SplittableRandom(SEED);
+        int rows = ranges.rows();
+        int entries = ranges.entries;
+        Tensor queries = counted(random, rows, spare, shape.queryWidth(), stored);
+        Tensor keys = counted(random, entries, spare, shape.kvWidth(), stored);
+        Tensor values = counted(random, entries, spare, shape.kvWidth(), stored);
+        Tensor dout = counted(random, rows, spare, shape.queryWidth(), stored);
+        Tensor out = like(queries, shape.queryWidth(), stored);
+        Tensor logSumExp = like(queries, shape.heads(), Precision.FLOAT32);
+        Tensor dqueries = like(queries, shape.queryWidth(), stored);
+        Tensor dkeys = like(keys, shape.kvWidth(), stored);
+        Tensor dvalues = like(keys, shape.kvWidth(), stored);
+        backend.fill(out, Double.NaN);
+        backend.fill(dqueries, Double.NaN);
+        backend.fill(dkeys, 1);
+        backend.fill(dvalues, 1);
+        AttentionRanges seen =
+                new AttentionRanges(ints(ranges.start, spare), ints(ranges.end, spare), Optional.empty(), entries);
+        backend.attention(out, logSumExp, queries, keys, values, seen, shape);
+        backend.attentionBackward(dqueries, dkeys, dvalues, queries, keys, values, out, logSumExp, dout, seen, shape);
+        return new Results(
+                first(out, rows),
+                first(logSumExp, rows),
+                first(dqueries, rows),
+                first(dkeys, entries),
+                first(dvalues, entries));
+    }
+
+    private void throughTable(String name, AttentionShape shape, Ranges ranges) {
+        String what = name + ", " + shape;
+        int[] table = new int[ranges.entries];
+        for (int entry = 0; entry < table.length; entry++) {
+            table[entry] = (int) ((entry * 7919L + 5) % table.length); // 7919 is prime and no divisor of the lengths
+        }
+        double[][] out = new double[2][];
+        double[][] logSumExp = new double[2][];
+        for (Precision stored : List.of(Precision.FLOAT32, Precision.BFLOAT16)) {
+            SplittableRandom random = new SplittableRandom(SEED);
+            Tensor queries = counted(random, ranges.rows(), 0, shape.queryWidth(), stored);
+            Tensor keys = counted(random, ranges.entries, 0, shape.kvWidth(), stored);
+            Tensor values = counted(random, ranges.entries, 0, shape.kvWidth(), stored);
+            Tensor result = like(queries, shape.queryWidth(), stored);
+            Tensor statistics = like(queries, shape.heads(), Precision.FLOAT32);
+            backend.fill(result, Double.NaN);
+            AttentionRanges seen = new AttentionRanges(
+                    ints(ranges.start, 0), ints(ranges.end, 0), Optional.of(ints(table, 0)), ranges.entries);
+            backend.attention(result, statistics, queries, keys, values, seen, shape);
+            int way = stored == Precision.FLOAT32 ? 0 : 1;
+            out[way] = backend.readDoubles(result);
+            logSumExp[way] = backend.readDoubles(statistics);
+        }
+        assertClose(what + ": out", out[0], out[1], MOST_OUT);
+        assertStatistics(what, logSumExp[0], logSumExp[1]);
+    }
+
+    /** Values that bfloat16 has; with spare rows behind a count kept on the device, which hold NaN. */
+    private Tensor counted(SplittableRandom random, int rows, int spare, int columns, Precision stored) {
+        double[] values = new double[(rows + spare) * columns];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = i < rows * columns ? random.nextInt(-128, 129) / 64.0 : Double.NaN;
+        }
+        Tensor tensor = backend.allocate(rows + spare, columns, stored);
+        backend.write(tensor, values);
+        if (spare == 0) {
+            return tensor;
+        }
+        IntTensor count = backend.allocateInts(1);
+        backend.write(count, new int[] {rows});
+        return backend.view(tensor, 0, Extent.counted(rows + spare, count), columns);
+    }
+
+    private Tensor like(Tensor tensor, int columns, Precision stored) {
+        return backend.view(backend.allocate(tensor.rows(), columns, stored), 0, tensor.extent(), columns);
+    }
+
+    private IntTensor ints(int[] values, int spare) {
+        int[] padded = new int[values.length + spare];
+        System.arraycopy(values, 0, padded, 0, values.length);
+        IntTensor ints = backend.allocateInts(padded.length);
+        backend.write(ints, padded);
+        return ints;
+    }
+
+    private double[] first(Tensor tensor, int rows) {
+        return backend.readDoubles(backend.view(tensor, 0, Extent.exact(rows), tensor.columns()));
+    }
+
+    private static void assertStatistics(String what, double[] expected, double[] actual) {
+        for (int i = 0; i < expected.length; i++) {
+            assertEquals(expected[i], actual[i], MOST_STATISTIC, what + ": log-sum-exp " + i);
+        }
+    }
+
+    private static void assertClose(String what, double[] expected, double[] actual, double most) {
+        double difference = 0;
+        double size = 0;
+        for (int i = 0; i < expected.length; i++) {
+            difference += (actual[i] - expected[i]) * (actual[i] - expected[i]);
+            size += expected[i] * expected[i];
+        }
+        double relative = Math.sqrt(difference / size);
+        assertTrue(relative <= most, what + ": relative difference " + relative + " (seed " + SEED + ")");
+    }
+}
