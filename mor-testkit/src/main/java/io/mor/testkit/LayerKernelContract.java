@@ -3,9 +3,13 @@ package io.mor.testkit;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.mor.api.backend.Backend;
+import io.mor.api.tensor.Extent;
 import io.mor.api.tensor.IntTensor;
+import io.mor.api.tensor.Ops;
 import io.mor.api.tensor.Tensor;
 import io.mor.api.tensor.Unary;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.function.IntToDoubleFunction;
 import java.util.stream.IntStream;
@@ -278,6 +282,100 @@ public interface LayerKernelContract extends OnBench {
                     (row, column) ->
                             (Math.exp(logits.at(row, column) - total.at(row, 0)) - (column == target.at(row) ? 1 : 0))
                                     * dy.at(row, 0));
+        });
+    }
+
+    @Test
+    default void linearsAreProductsOfTheSameRowsRotatedWhereSaid() {
+        bench().kernel().columns(1, 17, 72).check(run -> {
+            int headDim = 16;
+            int[] outputs = {2 * headDim, headDim, headDim};
+            Operand x = run.rows("x", run.columns());
+            // one after the other in memory, as a model's weights are
+            Operand weights = run.matrix("weights", 4 * headDim, run.columns());
+            IntOperand position = run.rowInts("position", identity -> identity % 7);
+            Ops.Rotation rotation = new Ops.Rotation(position.tensor(), headDim, 100);
+            List<Ops.Projection> projections = new ArrayList<>();
+            List<Tensor> outs = new ArrayList<>();
+            List<Operand> results = new ArrayList<>();
+            int first = 0;
+            for (int i = 0; i < outputs.length; i++) {
+                Tensor weight = run.backend().view(weights.tensor(), first, Extent.exact(outputs[i]), run.columns());
+                projections.add(new Ops.Projection(weight, i < 2 ? Optional.of(rotation) : Optional.empty()));
+                results.add(run.rows("out " + i, outputs[i]));
+                outs.add(results.get(i).tensor());
+                first += outputs[i];
+            }
+            run.backend().linears(outs, x.tensor(), projections);
+            int begin = 0;
+            for (int i = 0; i < outputs.length; i++) {
+                int firstWeight = begin;
+                boolean turns = i < 2;
+                Operand.Cell product =
+                        (row, column) -> sum(run.columns(), k -> x.at(row, k) * weights.at(firstWeight + column, k));
+                results.get(i).expect(2 * run.columns(), (row, column) -> {
+                    if (!turns) {
+                        return product.at(row, column);
+                    }
+                    int pair = column % headDim % (headDim / 2);
+                    double angle = position.at(row) * Math.pow(100, -2.0 * pair / headDim);
+                    int low = column - column % headDim + pair;
+                    double a = product.at(row, low);
+                    double b = product.at(row, low + headDim / 2);
+                    return column == low
+                            ? a * Math.cos(angle) - b * Math.sin(angle)
+                            : b * Math.cos(angle) + a * Math.sin(angle);
+                });
+                begin += outputs[i];
+            }
+        });
+    }
+
+    @Test
+    default void linearsBackwardAddsToTheWeightsAndSetsTheSlopeOfTheRows() {
+        bench().kernel().columns(1, 17, 72).wholeBatch().check(run -> {
+            int headDim = 16;
+            int[] outputs = {2 * headDim, headDim, headDim};
+            Operand x = run.rows("x", run.columns());
+            Operand weights = run.matrix("weights", 4 * headDim, run.columns());
+            Operand dweights = run.matrix("dweights", 4 * headDim, run.columns());
+            Operand dx = run.rows("dx", run.columns());
+            IntOperand position = run.rowInts("position", identity -> identity % 7);
+            Ops.Rotation rotation = new Ops.Rotation(position.tensor(), headDim, 100);
+            List<Ops.Projection> projections = new ArrayList<>();
+            List<Optional<Tensor>> into = new ArrayList<>();
+            List<Operand> douts = new ArrayList<>();
+            int first = 0;
+            for (int i = 0; i < outputs.length; i++) {
+                Extent extent = Extent.exact(outputs[i]);
+                Tensor weight = run.backend().view(weights.tensor(), first, extent, run.columns());
+                projections.add(new Ops.Projection(weight, i < 2 ? Optional.of(rotation) : Optional.empty()));
+                into.add(Optional.of(run.backend().view(dweights.tensor(), first, extent, run.columns())));
+                douts.add(run.rows("dout " + i, outputs[i]));
+                first += outputs[i];
+            }
+            List<Tensor> arriving = douts.stream().map(Operand::tensor).toList();
+            run.backend().linearsBackward(dx.tensor(), into, x.tensor(), projections, arriving);
+            Operand.Cell arrived = (row, column) -> { // of all outputs side by side, rotated back
+                int i = column < outputs[0] ? 0 : column < outputs[0] + outputs[1] ? 1 : 2;
+                int own = column - (i == 0 ? 0 : i == 1 ? outputs[0] : outputs[0] + outputs[1]);
+                if (i == 2) {
+                    return douts.get(i).at(row, own);
+                }
+                int pair = own % headDim % (headDim / 2);
+                double angle = -position.at(row) * Math.pow(100, -2.0 * pair / headDim);
+                int low = own - own % headDim + pair;
+                double a = douts.get(i).at(row, low);
+                double b = douts.get(i).at(row, low + headDim / 2);
+                return own == low
+                        ? a * Math.cos(angle) - b * Math.sin(angle)
+                        : b * Math.cos(angle) + a * Math.sin(angle);
+            };
+            dx.expect(8 * headDim, (row, column) -> sum(4 * headDim, k -> arrived.at(row, k) * weights.at(k, column)));
+            dweights.expect(
+                    4 * run.rows(),
+                    (output, column) -> dweights.at(output, column)
+                            + sum(run.rows(), row -> arrived.at(row, output) * x.at(row, column)));
         });
     }
 

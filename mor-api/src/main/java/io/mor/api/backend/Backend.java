@@ -6,6 +6,7 @@ import io.mor.api.tensor.AttentionShape;
 import io.mor.api.tensor.Comparison;
 import io.mor.api.tensor.Extent;
 import io.mor.api.tensor.IntTensor;
+import io.mor.api.tensor.Ops;
 import io.mor.api.tensor.RandomKey;
 import io.mor.api.tensor.Reduction;
 import io.mor.api.tensor.Tensor;
@@ -394,6 +395,43 @@ public interface Backend extends AutoCloseable {
     default void matmulAdd(Tensor out, Tensor base, Tensor a, boolean transposeA, Tensor b, boolean transposeB) {
         copy(out, base);
         matmul(out, a, transposeA, b, transposeB, true);
+    }
+
+    /** Several linear layers of the same rows: {@code outs[i] = x @ weight[i]T}, rotated where the projection says so. */
+    default void linears(List<Tensor> outs, Tensor x, List<Ops.Projection> projections) {
+        for (int i = 0; i < outs.size(); i++) {
+            Tensor out = outs.get(i);
+            matmul(out, x, false, projections.get(i).weight(), true, false);
+            projections
+                    .get(i)
+                    .rotation()
+                    .ifPresent(rotation ->
+                            rope(out, out, rotation.position(), rotation.headDim(), rotation.theta(), false));
+        }
+    }
+
+    /**
+     * Gradients of {@link #linears}: {@code dx} is set.
+     *
+     * @param dweights added to; empty where none is wanted
+     * @param douts what arrives at the results; changed by this
+     */
+    default void linearsBackward(
+            Tensor dx,
+            List<Optional<Tensor>> dweights,
+            Tensor x,
+            List<Ops.Projection> projections,
+            List<Tensor> douts) {
+        for (int i = 0; i < douts.size(); i++) {
+            Tensor dout = douts.get(i);
+            Ops.Projection projection = projections.get(i);
+            projection
+                    .rotation()
+                    .ifPresent(rotation ->
+                            rope(dout, dout, rotation.position(), rotation.headDim(), rotation.theta(), true));
+            dweights.get(i).ifPresent(dweight -> matmul(dweight, dout, true, x, false, true));
+            matmul(dx, dout, false, projection.weight(), false, i > 0);
+        }
     }
 
     /** {@link #crossEntropy} into {@code out}, and {@link #crossEntropyBackward} over the logits. */

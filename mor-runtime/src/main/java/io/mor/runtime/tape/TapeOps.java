@@ -556,11 +556,10 @@ public final class TapeOps implements Ops {
         List<Tensor> made = new ArrayList<>();
         for (Projection projection : projections) {
             check(x.columns() == projection.weight().columns(), "normedLinears", x, projection.weight());
-            Tensor out = result(x.extent(), projection.weight().rows());
-            backend.matmul(out, normed, false, projection.weight(), true, false);
-            projection.rotation().ifPresent(rotation -> rotate(out, rotation, false));
-            made.add(out);
+            projection.rotation().ifPresent(rotation -> checkIndex("rope", rotation.position(), x.rows()));
+            made.add(result(x.extent(), projection.weight().rows()));
         }
+        backend.linears(made, normed, projections);
         Stream<Tensor> inputs =
                 Stream.concat(Stream.of(x, weight), projections.stream().map(Projection::weight));
         if (inputs.anyMatch(this::tracks)) {
@@ -579,11 +578,6 @@ public final class TapeOps implements Ops {
         return List.copyOf(made);
     }
 
-    private void rotate(Tensor x, Rotation rotation, boolean inverse) {
-        checkIndex("rope", rotation.position(), x.rows());
-        backend.rope(x, x, rotation.position(), rotation.headDim(), rotation.theta(), inverse);
-    }
-
     private void normedLinearsBackward(
             Tensor x,
             Tensor weight,
@@ -600,27 +594,23 @@ public final class TapeOps implements Ops {
         if (kept.isEmpty()) {
             backend.rmsNorm(normed, rstd, x, weight, variant, epsilon);
         }
-        boolean throughNorm = tracks(x) || tracks(weight);
-        Optional<Tensor> dnormed = throughNorm ? Optional.of(like(x)) : Optional.empty();
-        boolean written = false;
+        List<Projection> reached = new ArrayList<>();
+        List<Tensor> arrived = new ArrayList<>();
+        List<Optional<Tensor>> dweights = new ArrayList<>();
         for (int i = 0; i < made.size(); i++) {
-            Optional<Tensor> arrived = gradients.of(made.get(i));
-            if (arrived.isEmpty()) {
-                continue;
-            }
-            Tensor dy = arrived.get();
-            Projection projection = projections.get(i);
-            projection.rotation().ifPresent(rotation -> rotate(dy, rotation, true));
-            if (tracks(projection.weight())) {
-                gradients.contribute(
-                        projection.weight(), (dw, add) -> backend.matmul(dw, dy, true, normed, false, add));
-            }
-            if (throughNorm) {
-                backend.matmul(dnormed.get(), dy, false, projection.weight(), false, written);
-                written = true;
+            Optional<Tensor> dy = gradients.of(made.get(i));
+            if (dy.isPresent()) {
+                Tensor projected = projections.get(i).weight();
+                reached.add(projections.get(i));
+                arrived.add(dy.get());
+                dweights.add(tracks(projected) ? Optional.of(gradients.added(projected)) : Optional.empty());
             }
         }
-        dnormed.ifPresent(dy -> normBackward(x, weight, variant, rstd, dy));
+        Tensor dnormed = like(x);
+        backend.linearsBackward(dnormed, dweights, normed, reached, arrived);
+        if (tracks(x) || tracks(weight)) {
+            normBackward(x, weight, variant, rstd, dnormed);
+        }
     }
 
     private void normBackward(Tensor x, Tensor weight, Optional<IntTensor> variant, Tensor rstd, Tensor dy) {

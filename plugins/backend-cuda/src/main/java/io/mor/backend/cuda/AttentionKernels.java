@@ -5,62 +5,16 @@ import io.mor.api.tensor.AttentionShape;
 import io.mor.api.tensor.Extent;
 import io.mor.api.tensor.IntTensor;
 import io.mor.api.tensor.Tensor;
-import java.util.HashMap;
-import java.util.Map;
 
-/** Attention over ranges of entries, rotary embeddings. */
+/** Attention over ranges of entries. */
 final class AttentionKernels extends KernelFamily {
 
     private static final int ATTENTION_TILE = 128; // entries that a block of the attention kernels takes at a time
-    private final Map<Rotation, Long> rotationTables = new HashMap<>();
     private final FlashAttention flash;
-
-    /** A rotary embedding's constants. */
-    private record Rotation(int headDim, double theta) {}
 
     AttentionKernels(CudaContext context) {
         super(context);
         this.flash = new FlashAttention(context);
-    }
-
-    void rope(Tensor out, Tensor x, IntTensor position, int headDim, double theta, boolean inverse) {
-        long frequencies = rotationTables.computeIfAbsent(new Rotation(headDim, theta), this::frequencies);
-        if (areVectors(out, x) && headDim % 16 == 0) {
-            kernel("narrowRope")
-                    .pointer(targetBytes(out))
-                    .pointer(bytes(x))
-                    .pointer(address(position))
-                    .pointer(frequencies)
-                    .integer(x.rows())
-                    .pointer(count(x.extent()))
-                    .integer(x.columns() / headDim)
-                    .integer(headDim)
-                    .flag(inverse)
-                    .overElements((long) x.rows() * headDim / 16);
-            return;
-        }
-        shape(
-                        kernel("rope")
-                                .pointer(target(out))
-                                .pointer(address(x))
-                                .pointer(address(position))
-                                .pointer(frequencies),
-                        x)
-                .integer(headDim)
-                .flag(inverse)
-                .overElements(elements(x) / 2);
-    }
-
-    private long frequencies(Rotation rotation) {
-        double[] frequencies = new double[rotation.headDim / 2];
-        for (int i = 0; i < frequencies.length; i++) {
-            frequencies[i] = StrictMath.pow(rotation.theta, -2.0 * i / rotation.headDim);
-        }
-        long table = context.memory
-                .allocate(8L * frequencies.length, "rotary frequencies")
-                .address();
-        context.transfers.writeWide(table, frequencies);
-        return table;
     }
 
     void attention(

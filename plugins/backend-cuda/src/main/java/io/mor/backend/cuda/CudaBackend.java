@@ -9,6 +9,7 @@ import io.mor.api.tensor.AttentionShape;
 import io.mor.api.tensor.Comparison;
 import io.mor.api.tensor.Extent;
 import io.mor.api.tensor.IntTensor;
+import io.mor.api.tensor.Ops;
 import io.mor.api.tensor.RandomKey;
 import io.mor.api.tensor.Reduction;
 import io.mor.api.tensor.Tensor;
@@ -46,6 +47,7 @@ public final class CudaBackend implements Backend {
     private final GatherKernels gathers;
     private final SelectionKernels selections;
     private final ProductKernels products;
+    private final ProjectionKernels projections;
     private final AttentionKernels attention;
     private final EntryKernels entries;
     private final OptimizerKernels optimizer;
@@ -78,6 +80,7 @@ public final class CudaBackend implements Backend {
         this.gathers = new GatherKernels(context, elementwise);
         this.selections = new SelectionKernels(context, elementwise);
         this.products = new ProductKernels(context, elementwise, cublas);
+        this.projections = new ProjectionKernels(context, products);
         this.attention = new AttentionKernels(context);
         this.entries = new EntryKernels(context);
         this.optimizer = new OptimizerKernels(context);
@@ -554,7 +557,7 @@ public final class CudaBackend implements Backend {
 
     @Override
     public void rope(Tensor out, Tensor x, IntTensor position, int headDim, double theta, boolean inverse) {
-        attention.rope(out, x, position, headDim, theta, inverse);
+        projections.rope(out, x, position, headDim, theta, inverse);
     }
 
     @Override
@@ -678,6 +681,21 @@ public final class CudaBackend implements Backend {
     @Override
     public void swiGluBackward(Tensor dgate, Tensor dup, Tensor inner, Tensor gate, Tensor up, Tensor dy) {
         elementwise.swiGluBackward(dgate, dup, Optional.of(inner), gate, up, dy);
+    }
+
+    @Override
+    public void linears(List<Tensor> outs, Tensor x, List<Ops.Projection> layers) {
+        if (!projections.linears(outs, x, layers)) {
+            Backend.super.linears(outs, x, layers);
+        }
+    }
+
+    @Override
+    public void linearsBackward(
+            Tensor dx, List<Optional<Tensor>> dweights, Tensor x, List<Ops.Projection> layers, List<Tensor> douts) {
+        if (!projections.linearsBackward(dx, dweights, x, layers, douts)) {
+            Backend.super.linearsBackward(dx, dweights, x, layers, douts);
+        }
     }
 
     @Override

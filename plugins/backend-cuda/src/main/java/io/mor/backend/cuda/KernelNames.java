@@ -35,7 +35,7 @@ final class KernelNames {
             names.add(flash.group(1));
         }
         for (Matcher vector = VECTOR.matcher(source); vector.find(); ) {
-            for (int held = 1; held <= 8; held *= 2) {
+            for (int held : new int[] {1, 2, 3, 4, 8}) {
                 names.add(vector.group(1) + held);
             }
         }

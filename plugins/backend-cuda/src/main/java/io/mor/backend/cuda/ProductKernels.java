@@ -55,31 +55,41 @@ final class ProductKernels extends KernelFamily {
                 || base.isPresent() && isNarrow(base.get()) != isNarrow(out)) {
             return false;
         }
-        context.device.makeCurrent();
         if (isCountedSum) {
             clearBehindCount(a);
             clearBehindCount(b);
         }
+        return multiplyByLibrary(
+                new CublasLt.Sizes(out.rows(), out.columns(), inner, narrow, isNarrow(out)),
+                targetBytes(out),
+                base.isEmpty() ? 0 : bytes(base.get()),
+                new CublasLt.Factor(factor(a, narrow), transposeA),
+                new CublasLt.Factor(factor(b, narrow), transposeB));
+    }
+
+    /** Whether products are the library's, so that {@link #multiplyByLibrary} may be called. */
+    boolean hasLibrary() {
+        return cublas.isPresent();
+    }
+
+    /** {@code out = base + op(a) @ op(b)} on addresses, see {@link CublasLt#multiply}; false if the library cannot. */
+    boolean multiplyByLibrary(CublasLt.Sizes sizes, long out, long base, CublasLt.Factor a, CublasLt.Factor b) {
+        context.device.makeCurrent();
         if (productWorkspace.isEmpty()) {
             productWorkspace = Optional.of(context.memory.allocate(CublasLt.WORKSPACE, "workspace of matrix products"));
         }
-        CublasLt.Sizes sizes = new CublasLt.Sizes(out.rows(), out.columns(), inner, narrow, isNarrow(out));
-        CublasLt.Factor left = new CublasLt.Factor(factor(a, narrow), transposeA);
-        CublasLt.Factor right = new CublasLt.Factor(factor(b, narrow), transposeB);
-        long target = targetBytes(out);
-        long added = base.isEmpty() ? 0 : bytes(base.get());
         boolean[] done = new boolean[1];
         context.kernels.library(
-                "product [" + out.rows() + ", " + out.columns() + "] over " + inner,
-                sizes.bytes(base.isPresent()),
+                "product [" + sizes.m() + ", " + sizes.n() + "] over " + sizes.inner(),
+                sizes.bytes(base != 0),
                 sizes.operations(),
                 () -> done[0] = cublas.get()
                         .multiply(
                                 sizes,
-                                target,
-                                added,
-                                left,
-                                right,
+                                out,
+                                base,
+                                a,
+                                b,
                                 productWorkspace.get().address(),
                                 context.device.streamHandle()));
         return done[0];

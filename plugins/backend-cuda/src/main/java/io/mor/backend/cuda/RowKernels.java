@@ -10,7 +10,7 @@ final class RowKernels extends KernelFamily {
 
     private static final int COLUMN_CHUNK = 256; // rows that one block sums
     private static final int WIDEST_NORM = 2048; // columns that a warp holds in registers
-    private static final int NORM_BLOCKS = 264; // that deal rows among them in a norm's gradient, on every card alike
+    private static final int NORM_BLOCKS = 528; // that deal rows among them in a norm's gradient, on every card alike
     private static final int WIDEST_LOSS = 65536; // logits that a block holds in registers
 
     RowKernels(CudaContext context) {
@@ -173,7 +173,7 @@ final class RowKernels extends KernelFamily {
     /** The kernel for rows of so many vectors: its name's ending is how many of them a lane holds. */
     private static String normKernel(String name, int columns) {
         int held = (columns / 8 + 31) / 32;
-        return name + (held == 1 ? 1 : Integer.highestOneBit(held - 1) << 1);
+        return name + (held <= 4 ? held : 8);
     }
 
     void rmsNorm(Tensor out, Tensor rstd, Tensor x, Tensor weight, Optional<IntTensor> variant, double epsilon) {

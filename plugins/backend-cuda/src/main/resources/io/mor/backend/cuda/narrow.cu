@@ -148,6 +148,78 @@ extern "C" __global__ void __launch_bounds__(256) narrowRope(
   }
 }
 
+// ---- packed projections: rows [packed width] of heads that belong to up to three tensors
+
+#define HEADS_AT_A_TIME 5
+
+struct Dealt {
+  uint4* tensors[3];
+  int ends[3]; // the head after the last of each
+  int rotated; // a bit for each
+};
+
+// One thread takes eight pairs of a few neighbouring heads of a row, so that each angle is found once for them.
+template <bool SPLIT>
+__device__ __forceinline__ void deal(
+    uint4* packed, const Dealt& dealt, const int* position, const double* frequencies, int rows, int headDim) {
+  int groups = headDim / 16;
+  int heads = dealt.ends[2];
+  int chunks = (heads + HEADS_AT_A_TIME - 1) / HEADS_AT_A_TIME;
+  for (i64 i = threadIndex(), last = (i64)rows * chunks * groups; i < last; i += threadStride()) {
+    int row, place;
+    split(i, chunks * groups, row, place);
+    int group = place % groups;
+    int from = place / groups * HEADS_AT_A_TIME;
+    float sine[8], cosine[8];
+    EACH8 {
+      double turns = (double)position[row] * frequencies[8 * group + e] * 0.15915494309189533577; // 1 / (2 pi)
+      sincospif((float)(2.0 * (turns - rint(turns))), &sine[e], &cosine[e]);
+      sine[e] = SPLIT ? sine[e] : -sine[e];
+    }
+#pragma unroll
+    for (int h = 0; h < HEADS_AT_A_TIME; h++) {
+      int head = from + h;
+      if (head < heads) {
+        bool inFirst = head < dealt.ends[0];
+        bool inSecond = head < dealt.ends[1];
+        uint4* tensor = inFirst ? dealt.tensors[0] : inSecond ? dealt.tensors[1] : dealt.tensors[2];
+        int begin = inFirst ? 0 : inSecond ? dealt.ends[0] : dealt.ends[1];
+        int end = inFirst ? dealt.ends[0] : inSecond ? dealt.ends[1] : dealt.ends[2];
+        bool turns = (dealt.rotated >> (inFirst ? 0 : inSecond ? 1 : 2) & 1) != 0;
+        uint4* own = tensor + ((i64)row * (end - begin) + head - begin) * (2 * groups) + group;
+        uint4* together = packed + ((i64)row * heads + head) * (2 * groups) + group;
+        const uint4* source = SPLIT ? together : own;
+        uint4* target = SPLIT ? own : together;
+        uint4 low = source[0];
+        uint4 high = source[groups];
+        if (turns) {
+          float a[8], b[8], turned[8];
+          unpack(low, a);
+          unpack(high, b);
+          EACH8 turned[e] = a[e] * cosine[e] - b[e] * sine[e];
+          low = pack(turned);
+          EACH8 turned[e] = b[e] * cosine[e] + a[e] * sine[e];
+          high = pack(turned);
+        }
+        target[0] = low;
+        target[groups] = high;
+      }
+    }
+  }
+}
+
+// packed to its tensors, rotated
+extern "C" __global__ void __launch_bounds__(256) narrowSplit(
+    uint4* packed, uint4* a, uint4* b, uint4* c, const int* position, const double* frequencies, int rows, int headDim, int endA, int endB, int endC, int rotated) {
+  deal<true>(packed, {{a, b, c}, {endA, endB, endC}, rotated}, position, frequencies, rows, headDim);
+}
+
+// tensors to packed, rotated back
+extern "C" __global__ void __launch_bounds__(256) narrowMerge(
+    uint4* packed, uint4* a, uint4* b, uint4* c, const int* position, const double* frequencies, int rows, int headDim, int endA, int endB, int endC, int rotated) {
+  deal<false>(packed, {{a, b, c}, {endA, endB, endC}, rotated}, position, frequencies, rows, headDim);
+}
+
 // x in either precision
 extern "C" __global__ void __launch_bounds__(256) narrowGather(
     uint4* out, Values x, const int* index, int bound, const int* count, int vectors) {
@@ -202,9 +274,10 @@ extern "C" __global__ void __launch_bounds__(256) narrowScaleRows(
 // ---- norms: a warp per row, N vectors per lane, which stay in registers
 
 #define VECTOR_KERNEL(name, parameters, arguments)                                                   \
-  extern "C" __global__ void __launch_bounds__(256) name##1 parameters { name<1> arguments; }        \
-  extern "C" __global__ void __launch_bounds__(256) name##2 parameters { name<2> arguments; }        \
-  extern "C" __global__ void __launch_bounds__(256) name##4 parameters { name<4> arguments; }        \
+  extern "C" __global__ void __launch_bounds__(256, 2) name##1 parameters { name<1> arguments; }        \
+  extern "C" __global__ void __launch_bounds__(256, 2) name##2 parameters { name<2> arguments; }        \
+  extern "C" __global__ void __launch_bounds__(256, 2) name##3 parameters { name<3> arguments; }        \
+  extern "C" __global__ void __launch_bounds__(256, 2) name##4 parameters { name<4> arguments; }        \
   extern "C" __global__ void __launch_bounds__(256) name##8 parameters { name<8> arguments; }
 
 #define EACH_VECTOR(j, c) _Pragma("unroll") for (int j = 0, c = threadIdx.x % WARP; j < N; j++, c += WARP) if (c < vectors)
@@ -263,34 +336,42 @@ __device__ __forceinline__ void narrowNormBackward(
   for (int j = 0; j < N; j++) {
     EACH8 own[j][e] = 0.0f;
   }
+  float scale[N][8];
+  EACH_VECTOR(j, c) {
+    read8(weight + 8 * c, scale[j]);
+  }
   for (i64 row = (i64)blockIdx.x * warps + threadIdx.x / WARP; row < rows; row += (i64)gridDim.x * warps) {
-    uint4 heldX[N], heldDy[N];
-    float dot = 0.0f;
+    uint4 heldX[N], heldDy[N], before[N];
     float reciprocal = rstd[row];
+    // all that a row needs is asked for before the first of it is used
     EACH_VECTOR(j, c) {
       heldX[j] = x[row * vectors + c];
       heldDy[j] = dy[row * vectors + c];
-      float values[8], gradients[8], scale[8];
+      if (accumulate) {
+        before[j] = dx[row * vectors + c];
+      }
+    }
+    float dot = 0.0f;
+    EACH_VECTOR(j, c) {
+      float values[8], gradients[8];
       unpack(heldX[j], values);
       unpack(heldDy[j], gradients);
-      read8(weight + 8 * c, scale);
       EACH8 {
-        dot = fmaf(gradients[e] * scale[e], values[e], dot);
+        dot = fmaf(gradients[e] * scale[j][e], values[e], dot);
         own[j][e] = fmaf(gradients[e], values[e] * reciprocal, own[j][e]);
       }
     }
     dot = reduceTeam<WARP, Sum>(dot);
     float common = dot * reciprocal * reciprocal * reciprocal / (8 * vectors);
     EACH_VECTOR(j, c) {
-      float values[8], gradients[8], scale[8];
+      float values[8], gradients[8];
       unpack(heldX[j], values);
       unpack(heldDy[j], gradients);
-      read8(weight + 8 * c, scale);
-      EACH8 gradients[e] = fmaf(gradients[e] * scale[e], reciprocal, -values[e] * common);
+      EACH8 gradients[e] = fmaf(gradients[e] * scale[j][e], reciprocal, -values[e] * common);
       if (accumulate) {
-        float before[8];
-        unpack(dx[row * vectors + c], before);
-        EACH8 gradients[e] += before[e];
+        float sums[8];
+        unpack(before[j], sums);
+        EACH8 gradients[e] += sums[e];
       }
       dx[row * vectors + c] = pack(gradients);
     }

@@ -107,7 +107,11 @@ class CudaNarrowTest extends BackendContract {
             for (int column = 0; column < 64; column++) {
                 int i = row * 64 + column;
                 double expected = before[i] + (from < 0 ? 0 : factors[from] * added[from * 64 + column]);
-                assertEquals(expected, after[i], from < 0 ? 0 : 0x1p-8, "row " + row + ", column " + column);
+                assertEquals(
+                        expected,
+                        after[i],
+                        from < 0 ? 0 : 0x1p-8 * Math.max(1, Math.abs(expected)),
+                        "row " + row + ", column " + column);
             }
         }
     }
