@@ -6,6 +6,8 @@
 #   tests     every test of the backend, with JUnit's console launcher
 #   golden    the golden cases in single precision, both modes
 #   timings   kernels beside the card's own rates, on the class path and on the module path
+#   throughput  whole training steps of the paper's sizes in bfloat16: tokens/s, memory, and a step's parts beside their limits; MOR_GPU_MODELS names
+#             models as TrainingThroughput takes them, MOR_GPU_OPTIONS its options
 #   train     small models with the mor command: the loss on cuda beside that on cpu, tokens/s, and a run that was killed and resumed
 #   sanitize  compute-sanitizer over the contract: memcheck, racecheck, initcheck
 # Without a part: machine, tests, golden, timings, train. Results go to $OUT (default docs/benchmarks/gpu); the last lines say what passed.
@@ -68,6 +70,13 @@ golden() {
 
 timings() {
   "${java[@]}" -cp "$libs" io.mor.bench.gpu.CudaTimings "$work/kernels"
+}
+
+throughput() {
+  local models options
+  read -ra models <<< "${MOR_GPU_MODELS:-}"
+  read -ra options <<< "${MOR_GPU_OPTIONS:-}"
+  "${java[@]}" -cp "$libs" io.mor.bench.gpu.TrainingThroughput kernels="$work/kernels" "${options[@]}" "${models[@]}"
 }
 
 # The backend as a module, its natives in another one, only the benchmark on the class path: nothing but native access is a flag.
@@ -210,9 +219,10 @@ for chosen in "${@:-machine tests golden timings train}"; do
       tests) part tests tests.txt tests ;;
       golden) part golden golden.txt golden ;;
       timings) part timings timings.txt timings && part "timings as modules" modules.txt modules ;;
+      throughput) part throughput throughput.txt throughput ;;
       train) part train train.txt train ;;
       sanitize) part sanitize sanitizer.txt sanitize ;;
-      *) echo "run-all.sh: no part '$name'; there are machine, tests, golden, timings, train, sanitize" >&2; exit 2 ;;
+      *) echo "run-all.sh: no part '$name'; there are machine, tests, golden, timings, throughput, train, sanitize" >&2; exit 2 ;;
     esac || failed=1
   done
 done

@@ -28,9 +28,10 @@ import java.util.SplittableRandom;
  * How fast whole training steps are on a GPU: models of the paper's sizes on random tokens, forward, backward, clipping and AdamW, beside what the
  * card could do by the rates measured in the same run.
  *
- * <p>Arguments: {@code KEY=VALUE...} and models. A model is {@code 135m}, {@code 360m} or {@code 360m:3} (middle cycle with expert choice, 3
- * recursions). Keys: {@code batch} (16), {@code context} (2048), {@code steps} (10), {@code warm-up} (3), {@code precision} (bf16 or f32),
- * {@code recompute} (norms-and-gates or none), {@code kernels} (folder for compiled kernels), {@code details} (true lists every kernel).
+ * <p>Arguments: {@code KEY=VALUE...} and models. A model is {@code SIZE[:RECURSIONS[:RECOMPUTE]]}: {@code 360m} is vanilla, {@code 360m:3} a middle
+ * cycle with expert choice and 3 recursions, {@code 135m:1:none} vanilla with nothing recomputed. Keys: {@code batch} (16), {@code context} (2048),
+ * {@code steps} (10), {@code warm-up} (3), {@code precision} (bf16 or f32), {@code recompute} (norms-and-gates or none, where a model does not
+ * say), {@code kernels} (folder for compiled kernels), {@code details} (true lists every kernel).
  */
 public final class TrainingThroughput {
 
@@ -71,7 +72,9 @@ public final class TrainingThroughput {
                             argument.substring(argument.indexOf('=') + 1));
                 }
             }
-            return options.models.isEmpty() ? options.withModels(List.of("135m", "360m", "360m:2", "360m:3")) : options;
+            return options.models.isEmpty()
+                    ? options.withModels(List.of("135m:1:none", "360m", "360m:2", "360m:3"))
+                    : options;
         }
 
         private Options withModels(List<String> chosen) {
@@ -93,6 +96,10 @@ public final class TrainingThroughput {
                     key.equals("details") ? Boolean.parseBoolean(value) : details,
                     models);
         }
+    }
+
+    private static Recomputation recomputation(String value) {
+        return Recomputation.valueOf(value.toUpperCase(Locale.ROOT).replace('-', '_'));
     }
 
     private TrainingThroughput(CudaBackend backend, Options options) {
@@ -120,6 +127,7 @@ public final class TrainingThroughput {
                     throughput.measureRates();
                     throughput.train(
                             name,
+                            words.length > 2 ? recomputation(words[2]) : options.recompute,
                             new BenchmarkedModel(
                                     catalog,
                                     factory,
@@ -176,10 +184,10 @@ public final class TrainingThroughput {
         List.of(from, to).forEach(backend::release);
     }
 
-    private void train(String name, BenchmarkedModel benchmarked) {
+    private void train(String name, Recomputation recompute, BenchmarkedModel benchmarked) {
         try (Weights weights = benchmarked.weights(backend);
                 AdamW optimizer = new AdamW(weights, AdamWSettings.PUBLISHED);
-                TrainingStep step = new TrainingStep(benchmarked.model(), weights, optimizer, options.recompute)) {
+                TrainingStep step = new TrainingStep(benchmarked.model(), weights, optimizer, recompute)) {
             int tokens = options.batch * options.context;
             int total = options.warmUp + options.steps + 1;
             SplittableRandom random = new SplittableRandom(SEED);
@@ -207,7 +215,7 @@ public final class TrainingThroughput {
                     "  B=%d T=%d recompute=%s: %,.0f tokens/s, step %.2f ms (median of %d; %.2f to %.2f), peak %.2f GiB%n",
                     options.batch,
                     options.context,
-                    options.recompute,
+                    recompute,
                     perSecond,
                     median * 1e3,
                     samples.length,
