@@ -14,6 +14,8 @@ module io.mor.runtime {
     requires tools.jackson.dataformat.yaml;
 
     exports io.mor.runtime;
+    exports io.mor.runtime.binding to
+            io.mor.study;
     exports io.mor.runtime.builtin;
     exports io.mor.runtime.config;
     exports io.mor.runtime.conformance;

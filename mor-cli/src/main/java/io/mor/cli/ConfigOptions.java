@@ -32,6 +32,11 @@ final class ConfigOptions {
         return withSettings(file.isPresent() ? builder.file(file.get()) : builder);
     }
 
+    /** A config that is being put together, with the settings over it. */
+    ConfigBuilder over(ConfigBuilder builder) {
+        return withSettings(builder);
+    }
+
     /** A config with the settings over it. */
     UnaryOperator<ExperimentConfig> changes() {
         return config -> withSettings(config.toBuilder()).build();

@@ -18,7 +18,6 @@ import io.mor.runtime.generate.GeneratorOptions;
 import io.mor.runtime.model.MorModel;
 import io.mor.runtime.train.TrainingOutcome;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
 import java.time.format.DateTimeFormatter;
@@ -28,7 +27,6 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.function.Function;
-import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -152,25 +150,10 @@ final class QuickstartCommand implements Callable<Integer> {
                 .with("training.log.every", 5);
     }
 
-    /** The Java sources that Maven brought for a library of ours; failing those, the JDK's own. */
     private static String bundledText() throws IOException {
-        Path corpus = Path.of(System.getProperty("mor.home", "."), "corpus");
-        if (Files.isDirectory(corpus)) {
-            try (Stream<Path> inside = Files.list(corpus)) {
-                Optional<Path> jar = inside.filter(path -> path.toString().endsWith("-sources.jar"))
-                        .sorted()
-                        .findFirst();
-                if (jar.isPresent()) {
-                    return jar.get() + "!/**/*.java";
-                }
-            }
-        }
-        Path jdk = Path.of(System.getProperty("java.home"), "lib", "src.zip");
-        if (Files.isRegularFile(jdk)) {
-            return jdk + "!/java.base/java/util/**/*.java";
-        }
-        throw new UsageException("there is no text to train on: neither " + corpus + " nor " + jdk
-                + " is there; give some with --text PATH");
+        return BundledText.find()
+                .orElseThrow(() -> new UsageException(
+                        "there is no text to train on in " + BundledText.places() + "; give some with --text PATH"));
     }
 
     /** A model, trained and measured; empty if it was stopped before its end. */

@@ -23,7 +23,12 @@ class ArrowsIT {
     private static final int FEWEST_CLASSES = 300;
 
     private static final String[] PLUGINS = {
-        "io.mor.router..", "io.mor.kvcache..", "io.mor.block..", "io.mor.backend..", "io.mor.tokenizer.."
+        "io.mor.router..",
+        "io.mor.kvcache..",
+        "io.mor.block..",
+        "io.mor.backend..",
+        "io.mor.tokenizer..",
+        "io.mor.metrics.."
     };
 
     private static final JavaClasses CLASSES = new ClassFileImporter().importUrls(Distribution.urls());
@@ -73,7 +78,7 @@ class ArrowsIT {
 
     @Test
     void noPluginSeesAnother() {
-        slices().matching("io.mor.(router|kvcache|block|backend|tokenizer).(*)..")
+        slices().matching("io.mor.(router|kvcache|block|backend|tokenizer|metrics).(*)..")
                 .should()
                 .notDependOnEachOther()
                 .check(CLASSES);
@@ -264,7 +269,7 @@ class ArrowsIT {
     void aPluginIsOneFlatPackage() {
         Set<String> deep = CLASSES.stream()
                 .map(JavaClass::getPackageName)
-                .filter(name -> name.matches("io\\.mor\\.(router|kvcache|block|backend|tokenizer)\\..*"))
+                .filter(name -> name.matches("io\\.mor\\.(router|kvcache|block|backend|tokenizer|metrics)\\..*"))
                 .filter(name -> name.split("\\.").length > 4)
                 .collect(Collectors.toCollection(TreeSet::new));
         assertEquals(Set.of(), deep, "packages below a plugin's own");

@@ -104,7 +104,7 @@ class ModuleDescriptorsIT {
         List<ModuleDescriptor> plugins = Distribution.modules().stream()
                 .map(ModuleReference::descriptor)
                 .filter(descriptor ->
-                        descriptor.name().matches("io\\.mor\\.(router|kvcache|block|backend|tokenizer)\\..*"))
+                        descriptor.name().matches("io\\.mor\\.(router|kvcache|block|backend|tokenizer|metrics)\\..*"))
                 .toList();
         assertTrue(plugins.size() >= 9, () -> plugins.size() + " plugins");
         assertAll(plugins.stream().map(plugin -> () -> {

@@ -57,6 +57,8 @@ class LauncherIT {
                 "eval",
                 "generate",
                 "calibrate",
+                "ablate",
+                "results",
                 "import",
                 "conformance",
                 "plugins",

@@ -56,7 +56,8 @@ class DocumentsTest {
     @Test
     void linkedFilesAreThere() throws IOException {
         Pattern link = Pattern.compile("\\]\\((?!http)([^)#]+)");
-        for (String document : List.of("README.md", "docs/architecture.md", "docs/configure.md", "docs/results.md")) {
+        for (String document : List.of(
+                "README.md", "docs/architecture.md", "docs/configure.md", "docs/ablations.md", "docs/results.md")) {
             Path file = ROOT.resolve(document);
             Matcher links = link.matcher(Files.readString(file));
             while (links.find()) {

@@ -77,11 +77,31 @@ public final class StudyDatabase implements AutoCloseable {
             CREATE TABLE sample_score (trial VARCHAR NOT NULL, sample INTEGER NOT NULL, place INTEGER NOT NULL, recursion INTEGER NOT NULL,
               score DOUBLE NOT NULL)""",
             """
+            CREATE VIEW result AS
+              SELECT t.place, t.id, t.kind, t.variant, t.seed, t.state, t.parameters, t.steps, t.tokens, t.model_flops, t.paper_flops,
+                max(CASE WHEN f.name = 'validation-loss' THEN f.value END) AS causal_loss,
+                max(CASE WHEN f.name = 'validation-loss-full-sequence' THEN f.value END) AS full_sequence_loss,
+                max(CASE WHEN f.name = 'validation-bits-per-byte' THEN f.value END) AS bits_per_byte,
+                max(CASE WHEN f.name = 'validation-mean-depth' THEN f.value END) AS mean_depth,
+                max(CASE WHEN f.name = 'validation-dead-token-ratio' THEN f.value END) AS dead_token_ratio,
+                max(CASE WHEN f.name = 'validation-sampling-accuracy' THEN f.value END) AS sampling_accuracy,
+                max(CASE WHEN f.name = 'validation-max-vio' THEN f.value END) AS max_vio,
+                max(CASE WHEN f.name = 'validation-depth-entropy' THEN f.value END) AS depth_entropy,
+                max(CASE WHEN f.name = 'kv-bytes-per-token' THEN f.value END) AS kv_bytes_per_token,
+                max(CASE WHEN f.name = 'training-tokens-per-second' THEN f.value END) AS training_tokens_per_second,
+                max(CASE WHEN f.name = 'training-seconds' THEN f.value END) AS training_seconds,
+                max(CASE WHEN f.name = 'decoding-tokens-per-second' THEN f.value END) AS decoding_tokens_per_second,
+                t.failure
+              FROM trial t LEFT JOIN final f ON f.trial = t.id GROUP BY ALL ORDER BY t.place""",
+            """
             CREATE VIEW ranking AS
-              SELECT t.variant, count(*) AS seeds, avg(f.value) AS causal_loss, stddev_samp(f.value) AS spread,
-                any_value(t.parameters) AS parameters, any_value(t.tokens) AS tokens, any_value(t.model_flops) AS model_flops
-              FROM trial t JOIN final f ON f.trial = t.id AND f.name = 'validation-loss'
-              GROUP BY t.variant ORDER BY causal_loss""");
+              SELECT variant, count(*) AS seeds, avg(causal_loss) AS causal_loss, stddev_samp(causal_loss) AS spread,
+                avg(full_sequence_loss) AS full_sequence_loss, avg(bits_per_byte) AS bits_per_byte, avg(mean_depth) AS mean_depth,
+                any_value(parameters) AS parameters, any_value(nullif(tokens, 0)) AS tokens, any_value(nullif(model_flops, 0)) AS model_flops,
+                avg(kv_bytes_per_token) AS kv_bytes_per_token, avg(training_seconds) AS training_seconds,
+                avg(training_tokens_per_second) AS training_tokens_per_second,
+                avg(decoding_tokens_per_second) AS decoding_tokens_per_second
+              FROM result WHERE causal_loss IS NOT NULL GROUP BY variant ORDER BY causal_loss""");
 
     private static final List<String> TABLES_OF_TRIALS =
             List.of("trial", "axis", "config", "environment", "metric", "depth", "final", "sample", "sample_score");
@@ -151,12 +171,37 @@ public final class StudyDatabase implements AutoCloseable {
                             e);
                 }
                 pause();
+            } catch (LinkageError e) {
+                throw new MorException(
+                        "the database's native library cannot be loaded: " + reason(e)
+                                + ". It unpacks itself (70 MB) into "
+                                + System.getProperty("java.io.tmpdir")
+                                + ": make room there, or name another folder with MOR_JAVA_OPTIONS=-Djava.io.tmpdir=...",
+                        e);
             }
         }
     }
 
+    private static String reason(Throwable failure) {
+        Throwable cause = failure;
+        while (cause.getCause() != null) {
+            cause = cause.getCause();
+        }
+        return String.valueOf(cause.getMessage());
+    }
+
+    /** Open for writing in another process, or in another way in this one. */
     private static boolean isLocked(SQLException e) {
-        return e.getMessage() != null && e.getMessage().contains("lock");
+        String said = String.valueOf(e.getMessage());
+        return said.contains("lock") || said.contains("different configuration");
+    }
+
+    /** What is in the file is wrong, not the way to it: no space, no permission. */
+    private static boolean isDamaged(String said) {
+        return !said.startsWith("IO Error")
+                || said.contains("not a valid")
+                || said.contains("orrupt")
+                || said.contains("checksum");
     }
 
     private static void pause() {
@@ -170,13 +215,19 @@ public final class StudyDatabase implements AutoCloseable {
 
     private static MorException unreadable(Path file, SQLException e) {
         String said = firstLine(e);
-        boolean newer = said.contains("newer") || said.contains("version number");
-        return newer
-                ? newer(file, said)
-                : new UnreadableDatabaseException(
-                        "the study's database " + file + " cannot be read: " + said
-                                + ". It holds nothing that is not in the folders of the trials: delete it, and mor ablate makes it anew",
-                        e);
+        if (said.contains("newer") || said.contains("version number")) {
+            return newer(file, said);
+        }
+        if (isDamaged(said)) {
+            return new UnreadableDatabaseException(
+                    "the study's database " + file + " cannot be read: " + said
+                            + ". It holds nothing that is not in the folders of the trials: delete it, and mor ablate makes it anew",
+                    e);
+        }
+        return new MorException(
+                "the study's database " + file + " cannot be opened: " + said
+                        + ". Check the space on the disk and who owns the file; the folders of the trials hold all results",
+                e);
     }
 
     private static MorException newer(Path file, String said) {
@@ -532,7 +583,7 @@ public final class StudyDatabase implements AutoCloseable {
 
     /**
      * Asks in SQL. The tables are {@code study, trial, axis, config, environment, metric, depth, final, sample, sample_score}, the view {@code
-     * ranking} has the mean and spread of the causal loss over seeds.
+     * result} has a row for every trial with its main figures, {@code ranking} mean and spread over seeds, the lowest causal loss first.
      *
      * @throws io.mor.runtime.UsageException with what the database says, if the question is wrong
      */

@@ -21,7 +21,6 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.function.UnaryOperator;
 
 /**
  * Decodes given sequences token by token so that the shared block always sees rows at different recursions: sequence s starts s ticks late,
@@ -51,18 +50,8 @@ final class MixedRecursionDecoding {
     private final MemoryPool pool;
     private final Backend backend;
     private final PagedKvStorage storage;
-    private final UnaryOperator<ModelCall> prepared;
 
-    /**
-     * @param prepared makes every call ready
-     */
-    MixedRecursionDecoding(
-            MorModel model,
-            Weights weights,
-            MemoryPool pool,
-            PagedKvStorage storage,
-            UnaryOperator<ModelCall> prepared) {
-        this.prepared = prepared;
+    MixedRecursionDecoding(MorModel model, Weights weights, MemoryPool pool, PagedKvStorage storage) {
         this.model = model;
         this.weights = weights;
         this.pool = pool;
@@ -99,7 +88,7 @@ final class MixedRecursionDecoding {
     }
 
     private ModelCall call(Region region) {
-        return prepared.apply(model.call(region, Phase.CAUSAL, weights, CallProgress.none(0)));
+        return model.call(region, Phase.CAUSAL, weights, CallProgress.none(0));
     }
 
     private void enter(InFlight token, int id, int length) {

@@ -6,6 +6,7 @@ import io.mor.runtime.config.ExtensionConfig;
 import io.mor.runtime.conformance.Conformance;
 import io.mor.runtime.conformance.ConformanceResult;
 import io.mor.runtime.conformance.GoldenCase;
+import io.mor.runtime.data.DataListener;
 import io.mor.runtime.plugin.ExtensionFactory;
 import io.mor.runtime.plugin.PluginCatalog;
 import java.nio.file.Path;
@@ -77,6 +78,26 @@ public final class Mor implements AutoCloseable {
      */
     public TrainedModel load(Path run, UnaryOperator<ExperimentConfig> change, Consumer<String> notes) {
         return TrainedModel.load(catalog, run, change, notes);
+    }
+
+    /**
+     * Makes a config ready to be trained without training it: a tokenizer that learns its vocabulary from the text learns it, the text is tokenised
+     * if that has not been done, and what is missing is found now.
+     *
+     * @throws io.mor.runtime.UsageException if the config or the data is wrong
+     */
+    public PreparedExperiment prepare(ExperimentConfig config, DataListener listener) {
+        return PreparedExperiment.of(catalog, config, listener);
+    }
+
+    /**
+     * What a config would cost; nothing is trained, no device is needed.
+     *
+     * @param config with a vocabulary, as {@link #prepare} gives it
+     * @throws io.mor.runtime.UsageException if the config is wrong, or has no vocabulary
+     */
+    public ExperimentCost cost(ExperimentConfig config) {
+        return ExperimentCost.of(catalog, config);
     }
 
     /**

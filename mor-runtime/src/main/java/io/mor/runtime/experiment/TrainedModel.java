@@ -13,6 +13,8 @@ import io.mor.runtime.evaluate.Calibrator;
 import io.mor.runtime.evaluate.EvaluationBatches;
 import io.mor.runtime.evaluate.EvaluationReport;
 import io.mor.runtime.evaluate.Evaluator;
+import io.mor.runtime.evaluate.TextTrace;
+import io.mor.runtime.evaluate.TracedToken;
 import io.mor.runtime.generate.GenerationRequest;
 import io.mor.runtime.generate.GenerationService;
 import io.mor.runtime.generate.Generator;
@@ -245,6 +247,11 @@ public final class TrainedModel implements AutoCloseable {
         } finally {
             device.unlock();
         }
+    }
+
+    /** How it reads a text of at most its context, token by token, with the causal selection of generation. */
+    public List<TracedToken> trace(int... ids) {
+        return new TextTrace(model, weights).read(ids);
     }
 
     /** What reads its validation text; close it before the model. */

@@ -2,9 +2,11 @@ package io.mor.runtime.model;
 
 import io.mor.api.backend.Backend;
 import io.mor.api.routing.RouterContext;
+import io.mor.api.routing.Routing;
 import io.mor.api.routing.Selection;
 import io.mor.api.routing.SelectionRequest;
 import io.mor.api.routing.Selector;
+import io.mor.api.routing.TokenBatch;
 import io.mor.api.tensor.IntTensor;
 import io.mor.api.tensor.Ops;
 import io.mor.api.tensor.Parameter;
@@ -22,7 +24,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.function.BiFunction;
 
 /** One call of a model: its operations, what it is for, and the losses and figures it leaves. One thread. */
 public final class ModelCall implements RouterContext {
@@ -37,7 +38,7 @@ public final class ModelCall implements RouterContext {
     private final Map<String, List<Loss>> losses = new LinkedHashMap<>();
     private final Map<String, List<Tensor>> metrics = new LinkedHashMap<>();
     private SelectionObserver observer = (request, selection) -> {};
-    private BiFunction<SelectionRequest, Selection, Selection> replacement = (request, selection) -> selection;
+    private RoutingObserver routingObserver = (batch, routing) -> {};
 
     /**
      * A call.
@@ -196,14 +197,26 @@ public final class ModelCall implements RouterContext {
         observer = newObserver;
     }
 
-    /** Lets something else be selected from now on than what the rules choose, for comparisons: given the request and that choice. */
-    public void replaceSelections(BiFunction<SelectionRequest, Selection, Selection> newReplacement) {
-        replacement = newReplacement;
+    /** Is told of every decision of the router in a call. */
+    @FunctionalInterface
+    public interface RoutingObserver {
+        /** The router decided so about the rows of a batch. */
+        void routed(TokenBatch batch, Routing routing);
+    }
+
+    /** Sets who is told of every routing from now on, in place of whoever was. */
+    public void observeRoutings(RoutingObserver newObserver) {
+        routingObserver = newObserver;
+    }
+
+    /** The walk tells of a routing. */
+    void routed(TokenBatch batch, Routing routing) {
+        routingObserver.routed(batch, routing);
     }
 
     @Override
     public Selection select(SelectionRequest request) {
-        Selection selection = replacement.apply(request, decide(request));
+        Selection selection = decide(request);
         observer.selected(request, selection);
         return selection;
     }

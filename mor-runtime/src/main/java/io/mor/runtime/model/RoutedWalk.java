@@ -51,6 +51,7 @@ final class RoutedWalk {
         Ops ops = call.ops();
         Tensor candidates = whole ? rows : ops.gatherRows(rows, active.entryRow(), active.extent());
         Routing routing = router.route(call, active, candidates, state);
+        call.routed(active, routing);
         boolean allSelected = routing.selected().isEmpty();
         TokenBatch selected = allSelected
                 ? active

@@ -1,0 +1,2 @@
+/** Figures to an MLflow tracking server. */
+package io.mor.metrics.mlflow;

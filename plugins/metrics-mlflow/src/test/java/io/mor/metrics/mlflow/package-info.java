@@ -1,0 +1,2 @@
+/** Tests of the MLflow sink against a small server of their own. */
+package io.mor.metrics.mlflow;
