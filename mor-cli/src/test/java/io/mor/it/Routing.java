@@ -44,6 +44,7 @@ record Routing(String name, Function<ModelShape, Router> router, Optional<Functi
                 io.mor.router.expertchoice.Gating.WEIGHTED,
                 capacity,
                 0,
+                0,
                 sampling,
                 0.001,
                 CoefficientNormalization.MEAN,

@@ -3,6 +3,7 @@ package io.mor.testkit;
 import io.mor.api.backend.AdamWStep;
 import io.mor.api.backend.Backend;
 import io.mor.api.backend.EntryTables;
+import io.mor.api.backend.HostCopy;
 import io.mor.api.backend.Precision;
 import io.mor.api.tensor.AttentionRanges;
 import io.mor.api.tensor.AttentionShape;
@@ -17,7 +18,6 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReference;
-import java.util.function.Supplier;
 
 /** A backend that passes every call on and describes each kernel's operands to its subclass on the way. Tensors are the delegate's own. */
 abstract class InterceptedBackend implements Backend {
@@ -829,8 +829,8 @@ abstract class InterceptedBackend implements Backend {
     }
 
     @Override
-    public Supplier<double[]> readLater(Tensor tensor) {
-        AtomicReference<Supplier<double[]>> values = new AtomicReference<>();
+    public HostCopy readLater(Tensor tensor) {
+        AtomicReference<HostCopy> values = new AtomicReference<>();
         around(call("readLater").reads("tensor", tensor), () -> values.set(delegate.readLater(tensor)));
         return values.get();
     }

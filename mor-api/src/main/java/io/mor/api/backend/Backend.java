@@ -13,7 +13,6 @@ import io.mor.api.tensor.Tensor;
 import io.mor.api.tensor.Unary;
 import java.util.List;
 import java.util.Optional;
-import java.util.function.Supplier;
 
 /**
  * Memory and kernels of one device.
@@ -495,12 +494,11 @@ public interface Backend extends AutoCloseable {
     // ---- tier 2: without waiting
 
     /**
-     * All elements as they will be when what was started before has ended. The host waits when it asks for them, not here; each call of the
-     * supplier gives the same values. The tensor may be written again at once.
+     * All elements as they will be when what was started before has ended. The host waits when it asks for the values, not here. The tensor may be
+     * written again at once.
      */
-    default Supplier<double[]> readLater(Tensor tensor) {
-        double[] values = readDoubles(tensor);
-        return () -> values;
+    default HostCopy readLater(Tensor tensor) {
+        return HostCopy.of(readDoubles(tensor));
     }
 
     /**

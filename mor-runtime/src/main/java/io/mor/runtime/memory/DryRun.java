@@ -1,6 +1,7 @@
 package io.mor.runtime.memory;
 
 import io.mor.api.backend.Backend;
+import io.mor.api.backend.HostCopy;
 import io.mor.api.backend.Precision;
 import io.mor.api.tensor.Extent;
 import io.mor.api.tensor.IntTensor;
@@ -15,7 +16,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.function.Supplier;
 
 /**
  * Work without memory or arithmetic: shapes alone. Its {@link #backend} answers like another one, but its tensors have no values and its kernels
@@ -165,9 +165,8 @@ public final class DryRun {
         if (method.getReturnType() == double[].class) {
             return new double[elements(arguments[0])];
         }
-        if (method.getReturnType() == Supplier.class) {
-            double[] zeros = new double[elements(arguments[0])];
-            return (Supplier<double[]>) () -> zeros;
+        if (method.getReturnType() == HostCopy.class) {
+            return HostCopy.of(new double[elements(arguments[0])]);
         }
         return method.getReturnType() == int[].class ? new int[((IntTensor) arguments[0]).length()] : null;
     }

@@ -2,6 +2,7 @@ package io.mor.runtime.train;
 
 import io.mor.api.backend.AdamWStep;
 import io.mor.api.backend.Backend;
+import io.mor.api.backend.HostCopy;
 import io.mor.api.tensor.OptimizerGroup;
 import io.mor.api.tensor.Parameter;
 import io.mor.api.tensor.Tensor;
@@ -33,6 +34,7 @@ public final class AdamW implements AutoCloseable {
     private final Map<String, List<Tensor>> clippedTogether = new LinkedHashMap<>();
     private final Map<String, Tensor> squares = new LinkedHashMap<>();
     private final Map<String, Tensor> factors = new LinkedHashMap<>();
+    private final Tensor health; // 0, or NaN once anything was not finite
 
     /** An optimizer with moments of zero, on weights whose gradients it enables. */
     public AdamW(Weights weights, AdamWSettings settings) {
@@ -55,6 +57,16 @@ public final class AdamW implements AutoCloseable {
             squares.put(name, backend.allocate(1, 1));
             factors.put(name, backend.allocate(1, 1));
         }
+        this.health = backend.allocate(1, 1);
+        backend.fill(health, 0);
+    }
+
+    /**
+     * A scalar that is 0 while all is well. Once it is NaN, which {@link #clip} makes it when a gradient is not finite, no step changes anything: so
+     * weights stay as they were before the step that failed, however much later the host learns of it.
+     */
+    Tensor health() {
+        return health;
     }
 
     private static String clipping(OptimizerGroup group) {
@@ -67,7 +79,9 @@ public final class AdamW implements AutoCloseable {
             Tensor sum = squares.get(name);
             backend.sumOfSquares(sum, gradients);
             backend.clipFactor(factors.get(name), sum, settings.clipNorm());
+            backend.affine(health, sum, 0, 0, true); // 0 times what is not finite is NaN
         });
+        factors.values().forEach(factor -> backend.add(factor, factor, health, 1));
     }
 
     /**
@@ -95,9 +109,9 @@ public final class AdamW implements AutoCloseable {
         });
     }
 
-    /** The norm of the gradients before clipping, as found by {@link #clip}. Waits for the device. */
-    public double gradientNorm() {
-        return Math.sqrt(backend.readDoubles(squares.get("model"))[0]);
+    /** The sum of squares of the gradients before clipping, as found by {@link #clip}. */
+    HostCopy sumOfSquares() {
+        return backend.readLater(squares.get("model"));
     }
 
     /** First moments by parameter. */
@@ -118,6 +132,7 @@ public final class AdamW implements AutoCloseable {
         });
         squares.values().forEach(backend::release);
         factors.values().forEach(backend::release);
+        backend.release(health);
         moments.clear();
         squares.clear();
         factors.clear();

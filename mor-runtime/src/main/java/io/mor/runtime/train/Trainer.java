@@ -126,6 +126,9 @@ public final class Trainer implements AutoCloseable {
             double learningRate = plan.learningRate().applyAsDouble(state.step());
             long done = state.tokens();
             state = step.run(state, plan.steps(), learningRate, microBatches());
+            if (isAwaited()) {
+                step.settle(); // else the device goes on with the next step before the host has heard of this one
+            }
             long nanos = System.nanoTime() - stepBegun;
             trainingNanos += nanos;
             windowNanos += nanos;
@@ -158,6 +161,14 @@ public final class Trainer implements AutoCloseable {
                 state.tokens() - tokensBefore);
     }
 
+    /** Whether somebody wants to know how the last step went, or goes on with its weights. */
+    private boolean isAwaited() {
+        return state.step() == plan.steps()
+                || (state.step() - 1) % plan.logEvery() == 0
+                || plan.evaluateEvery() > 0 && state.step() % plan.evaluateEvery() == 0
+                || plan.checkpointEvery() > 0 && state.step() % plan.checkpointEvery() == 0;
+    }
+
     private List<Batch> microBatches() {
         List<Batch> batches = new ArrayList<>();
         for (int i = 0; i < plan.accumulation(); i++) {
@@ -170,26 +181,28 @@ public final class Trainer implements AutoCloseable {
         double tokensLeft =
                 (double) (plan.steps() - state.step()) * plan.accumulation() * sampler.rows() * sampler.context();
         Map<String, Double> figures = new LinkedHashMap<>();
-        figures.put("cross-entropy", step.crossEntropy());
-        figures.put("total-loss", step.totalLoss());
+        StepFigures found = step.figures();
+        figures.put("cross-entropy", found.crossEntropy());
+        figures.put("total-loss", found.totalLoss());
         figures.put("learning-rate", learningRate);
-        figures.put("gradient-norm", step.gradientNorm());
+        figures.put("gradient-norm", found.gradientNorm());
         figures.put("tokens", (double) state.tokens());
         figures.put("tokens-per-second", rate);
-        figures.putAll(step.figures());
+        figures.putAll(found.reported());
         return new StepReport(
                 index,
                 plan.steps(),
-                step.crossEntropy(),
-                step.totalLoss(),
+                found.crossEntropy(),
+                found.totalLoss(),
                 learningRate,
-                step.gradientNorm(),
+                found.gradientNorm(),
                 rate,
                 rate == 0 ? 0 : tokensLeft / rate,
                 figures);
     }
 
     private void save() {
+        step.settle();
         Checkpoint saved = Checkpoint.save(checkpoints, state, weights, Optional.of(optimizer), config);
         List<Path> all = Checkpoint.list(checkpoints);
         for (Path old : all.subList(0, Math.max(0, all.size() - plan.checkpointsKept()))) {

@@ -16,6 +16,8 @@ import java.util.Objects;
  * @param gating whether the gate weighs the update
  * @param capacity for every recursion the fraction of the sequence it takes, in (0, 1], not increasing; empty for {@code (Nr - r + 1) / Nr}
  * @param capacityWarmupSteps micro-batches over which capacities fall from 1 to their values; 0 for none (spec 2.4)
+ * @param capacityWarmupStages in how many steps they fall, so that a backend can replay training steps of one shape; 0 for the exact cosine, a step
+ *     with every micro-batch
  * @param sampling what learns to predict the selection
  * @param coefficient of the sampling loss
  * @param coefficientNormalization what the coefficient refers to
@@ -51,6 +53,11 @@ public record ExpertChoiceConfig(
         @Range(min = 0)
         int capacityWarmupSteps,
 
+        @Help("in how many steps capacities fall, so that a GPU can replay whole training steps; 0: with every micro-batch, the exact cosine")
+        @DefaultValue("32")
+        @Range(min = 0)
+        int capacityWarmupStages,
+
         @Help("what learns to predict the selection: aux-loss, aux-router, none") @DefaultValue("aux-loss")
         Sampling sampling,
 
@@ -81,6 +88,7 @@ public record ExpertChoiceConfig(
         requireNotNegative("router.coefficient", coefficient);
         requireNotNegative("router.z-coefficient", zCoefficient);
         requireNotNegative("router.capacity-warmup-steps", capacityWarmupSteps);
+        requireNotNegative("router.capacity-warmup-stages", capacityWarmupStages);
     }
 
     private static void requirePositive(String key, double value) {

@@ -4,7 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
@@ -16,15 +18,15 @@ class CapacityScheduleTest {
     void defaultsToEqualStepsDown() {
         assertEquals(
                 List.of(1.0, 2.0 / 3, 1.0 / 3),
-                CapacitySchedule.of(List.of(), 3, 0).capacities());
+                CapacitySchedule.of(List.of(), 3, 0, 0).capacities());
         assertEquals(
                 List.of(1.0, 0.75, 0.5, 0.25),
-                CapacitySchedule.of(List.of(), 4, 0).capacities());
+                CapacitySchedule.of(List.of(), 4, 0, 0).capacities());
     }
 
     @Test
     void warmsUpAlongACosineFromOne() {
-        CapacitySchedule schedule = CapacitySchedule.of(List.of(1.0, 0.5, 0.25), 3, 8);
+        CapacitySchedule schedule = CapacitySchedule.of(List.of(1.0, 0.5, 0.25), 3, 8, 0);
         assertEquals(1, schedule.at(2, 0), 1e-15);
         assertEquals(1, schedule.at(3, 0), 1e-15);
         assertEquals(0.25 + 0.75 * 0.5 * (1 + Math.sqrt(0.5)), schedule.at(3, 2), 1e-15);
@@ -38,8 +40,38 @@ class CapacityScheduleTest {
     }
 
     @Test
+    void inStagesItFallsSeldomAndStaysCloseToTheCosine() {
+        int steps = 1000;
+        CapacitySchedule exact = CapacitySchedule.of(List.of(1.0, 0.25), 2, steps, 0);
+        for (int stages : new int[] {1, 3, 32, 999}) {
+            CapacitySchedule staged = CapacitySchedule.of(List.of(1.0, 0.25), 2, steps, stages);
+            Set<Double> values = new HashSet<>();
+            double before = 1;
+            for (int microBatch = 0; microBatch < steps; microBatch++) {
+                double capacity = staged.at(2, microBatch);
+                assertEquals(
+                        exact.at(2, microBatch), capacity, 0.75 * Math.PI / (4 * stages) + 1e-12, stages + " stages");
+                assertTrue(capacity <= before);
+                before = capacity;
+                values.add(capacity);
+            }
+            assertEquals(stages, values.size());
+            assertEquals(0.25, staged.at(2, steps));
+        }
+    }
+
+    @Test
+    void asManyStagesAsMicroBatchesAreTheExactCosine() {
+        CapacitySchedule exact = CapacitySchedule.of(List.of(1.0, 0.5), 2, 20, 0);
+        CapacitySchedule staged = CapacitySchedule.of(List.of(1.0, 0.5), 2, 20, 32);
+        for (int microBatch = 0; microBatch < 25; microBatch++) {
+            assertEquals(exact.at(2, microBatch), staged.at(2, microBatch));
+        }
+    }
+
+    @Test
     void withoutWarmupTheFirstMicroBatchHasTheConfiguredCapacities() {
-        assertEquals(0.25, CapacitySchedule.of(List.of(1.0, 0.5, 0.25), 3, 0).at(3, 0));
+        assertEquals(0.25, CapacitySchedule.of(List.of(1.0, 0.5, 0.25), 3, 0, 32).at(3, 0));
     }
 
     private static void assertRefused(String start, Executable making) {
@@ -67,7 +99,7 @@ class CapacityScheduleTest {
                 config -> config.capacity = List.of(0.5, 0.7));
         assertRefused(
                 "router.capacity: [1.0, 0.5] has 2 entries, but the model has 3 recursions",
-                () -> CapacitySchedule.of(List.of(1.0, 0.5), 3, 0));
+                () -> CapacitySchedule.of(List.of(1.0, 0.5), 3, 0, 0));
     }
 
     @Test
@@ -77,6 +109,7 @@ class CapacityScheduleTest {
         assertRefused("router.coefficient: NaN", config -> config.coefficient = Double.NaN);
         assertRefused("router.z-coefficient: -0.1", config -> config.zCoefficient = -0.1);
         assertRefused("router.capacity-warmup-steps: -1", config -> config.capacityWarmupSteps = -1);
+        assertRefused("router.capacity-warmup-stages: -1", config -> config.capacityWarmupStages = -1);
         assertRefused("selector.decay: 1.0", () -> new EmaCutoffConfig(1));
         assertRefused("selector.depth: 0", () -> new FixedDepthConfig(0));
     }

@@ -12,6 +12,7 @@ final class ExpertChoiceConfigs {
     Gating gating = Gating.WEIGHTED;
     List<Double> capacity = List.of();
     int capacityWarmupSteps;
+    int capacityWarmupStages = 32;
     Sampling sampling = Sampling.AUX_LOSS;
     double coefficient = 0.001;
     CoefficientNormalization normalization = CoefficientNormalization.MEAN;
@@ -26,6 +27,7 @@ final class ExpertChoiceConfigs {
                 gating,
                 capacity,
                 capacityWarmupSteps,
+                capacityWarmupStages,
                 sampling,
                 coefficient,
                 normalization,

@@ -47,6 +47,7 @@ class ExpertChoicePluginTest {
         keys.put("gating", "additive");
         keys.put("capacity", List.of(1, 0.5));
         keys.put("capacity-warmup-steps", 12);
+        keys.put("capacity-warmup-stages", 5);
         keys.put("sampling", "aux-router");
         keys.put("coefficient", 0.01);
         keys.put("coefficient-normalization", "as-released");
@@ -59,6 +60,7 @@ class ExpertChoicePluginTest {
         expected.gating = Gating.ADDITIVE;
         expected.capacity = List.of(1.0, 0.5);
         expected.capacityWarmupSteps = 12;
+        expected.capacityWarmupStages = 5;
         expected.sampling = Sampling.AUX_ROUTER;
         expected.coefficient = 0.01;
         expected.normalization = CoefficientNormalization.AS_RELEASED;
