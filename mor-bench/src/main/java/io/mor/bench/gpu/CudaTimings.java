@@ -42,7 +42,7 @@ public final class CudaTimings {
         String folder = arguments.length > 0 ? arguments[0] : "";
         for (CudaMode mode : CudaMode.values()) {
             long opening = System.nanoTime();
-            try (CudaBackend backend = new CudaBackend(new CudaConfig(0, CudaPrecision.F32, mode, folder))) {
+            try (CudaBackend backend = new CudaBackend(new CudaConfig(0, CudaPrecision.F32, mode, true, folder))) {
                 System.out.printf(
                         Locale.ROOT,
                         "%n%s, opened in %d ms%n",

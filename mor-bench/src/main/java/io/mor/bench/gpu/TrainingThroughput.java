@@ -31,7 +31,8 @@ import java.util.SplittableRandom;
  * <p>Arguments: {@code KEY=VALUE...} and models. A model is {@code SIZE[:RECURSIONS[:RECOMPUTE]]}: {@code 360m} is vanilla, {@code 360m:3} a middle
  * cycle with expert choice and 3 recursions, {@code 135m:1:none} vanilla with nothing recomputed. Keys: {@code batch} (16), {@code context} (2048),
  * {@code steps} (10), {@code warm-up} (3), {@code precision} (bf16 or f32), {@code recompute} (norms-and-gates or none, where a model does not
- * say), {@code kernels} (folder for compiled kernels), {@code details} (true lists every kernel).
+ * say), {@code kernels} (folder for compiled kernels), {@code details} (true lists every kernel), {@code graphs} (true; false launches kernel by
+ * kernel).
  */
 public final class TrainingThroughput {
 
@@ -52,6 +53,7 @@ public final class TrainingThroughput {
             Recomputation recompute,
             String kernels,
             boolean details,
+            boolean graphs,
             List<String> models) {
 
         static Options of(String[] arguments) {
@@ -64,6 +66,7 @@ public final class TrainingThroughput {
                     Recomputation.NORMS_AND_GATES,
                     "",
                     false,
+                    true,
                     Arrays.stream(arguments).filter(each -> !each.contains("=")).toList());
             for (String argument : arguments) {
                 if (argument.contains("=")) {
@@ -78,7 +81,7 @@ public final class TrainingThroughput {
         }
 
         private Options withModels(List<String> chosen) {
-            return new Options(batch, context, steps, warmUp, precision, recompute, kernels, details, chosen);
+            return new Options(batch, context, steps, warmUp, precision, recompute, kernels, details, graphs, chosen);
         }
 
         private Options with(String key, String value) {
@@ -94,6 +97,7 @@ public final class TrainingThroughput {
                             : recompute,
                     key.equals("kernels") ? value : kernels,
                     key.equals("details") ? Boolean.parseBoolean(value) : details,
+                    key.equals("graphs") ? Boolean.parseBoolean(value) : graphs,
                     models);
         }
     }
@@ -120,8 +124,8 @@ public final class TrainingThroughput {
             for (String name : options.models) {
                 long start = System.nanoTime();
                 // one backend for each, so that each has its own peak
-                try (CudaBackend backend =
-                        new CudaBackend(new CudaConfig(0, options.precision, CudaMode.FAST, options.kernels))) {
+                try (CudaBackend backend = new CudaBackend(
+                        new CudaConfig(0, options.precision, CudaMode.FAST, options.graphs, options.kernels))) {
                     String[] words = name.split(":");
                     TrainingThroughput throughput = new TrainingThroughput(backend, options);
                     throughput.measureRates();
@@ -193,31 +197,35 @@ public final class TrainingThroughput {
             SplittableRandom random = new SplittableRandom(SEED);
             TrainingState[] state = {new TrainingState(0, 0, SEED, 0)};
             double[] samples = new double[options.steps];
+            long begun = 0;
             for (int i = 0; i < options.warmUp + options.steps; i++) {
+                if (i == options.warmUp) {
+                    step.settle();
+                    begun = System.nanoTime();
+                }
                 List<Batch> batches = List.of(batch(random, benchmarked.config().vocabulary()));
-                backend.synchronize();
                 long start = System.nanoTime();
-                state[0] = step.run(state[0], total, 1e-4, batches);
-                backend.synchronize();
+                state[0] = step.run(state[0], total, 1e-4, batches); // waits for the step before
                 if (i >= options.warmUp) {
                     samples[i - options.warmUp] = (System.nanoTime() - start) * 1e-9;
                 }
             }
+            step.settle();
+            double mean = (System.nanoTime() - begun) * 1e-9 / options.steps;
             long peak = backend.peakBytes();
-            double loss = step.crossEntropy();
+            double loss = step.figures().crossEntropy();
             Arrays.sort(samples);
-            double median = samples[samples.length / 2];
-            double perSecond = tokens / median;
+            double perSecond = tokens / mean;
             double perToken = benchmarked.trainingFlops(options.context);
             System.out.printf(Locale.ROOT, "== %s, %s%n", name, backend.description());
             System.out.printf(
                     Locale.ROOT,
-                    "  B=%d T=%d recompute=%s: %,.0f tokens/s, step %.2f ms (median of %d; %.2f to %.2f), peak %.2f GiB%n",
+                    "  B=%d T=%d recompute=%s: %,.0f tokens/s, step %.2f ms (mean of %d one after the other; the host took %.2f to %.2f for one), peak %.2f GiB%n",
                     options.batch,
                     options.context,
                     recompute,
                     perSecond,
-                    median * 1e3,
+                    mean * 1e3,
                     samples.length,
                     samples[0] * 1e3,
                     samples[samples.length - 1] * 1e3,
@@ -240,7 +248,8 @@ public final class TrainingThroughput {
                     times,
                     benchmarked.config().vocabulary(),
                     3.5 * tokens * benchmarked.attentionFlops(options.context));
-            parts.print(median);
+            parts.print(mean);
+            System.out.printf(Locale.ROOT, "  %s%n", backend.graphUse());
             if (options.details) {
                 times.stream()
                         .sorted(Comparator.comparingDouble(KernelTime::seconds).reversed())

@@ -103,7 +103,8 @@ public final class TrainingStep implements AutoCloseable {
                             weights.zeroGradients();
                         }
                         try (Region region = memory.region(trace)) {
-                            microSteps.add(MicroStep.run(model, weights, recomputation, region, progress, batch, optimizer.health()));
+                            microSteps.add(MicroStep.run(
+                                    model, weights, recomputation, region, progress, batch, optimizer.health()));
                         }
                     });
             tokens += (long) batch.rows() * batch.context();

@@ -151,20 +151,11 @@ final class CublasLt implements AutoCloseable {
      * @param base what the product is added to, stored as out; may be out; 0 for nothing
      * @param workspace {@link #WORKSPACE} bytes on the device
      * @param stream the stream's handle
-     * @return whether the library can; if not, nothing was done
+     * @throws IllegalStateException if the library cannot, see {@link #canMultiply}
      */
-    boolean multiply(Sizes sizes, long out, long base, Factor a, Factor b, long workspace, long stream) {
-        int alignment = (int) Math.min(256, Long.lowestOneBit(out | base | a.address | b.address | 256));
-        Shape shape = new Shape(sizes, a.transposed, b.transposed, alignment);
-        Optional<Plan> planned = plans.get(shape);
-        if (planned == null) {
-            planned = plan(shape);
-            plans.put(shape, planned);
-        }
-        if (planned.isEmpty()) {
-            return false;
-        }
-        Plan plan = planned.get();
+    void multiply(Sizes sizes, long out, long base, Factor a, Factor b, long workspace, long stream) {
+        Plan plan = planned(sizes, out, base, a, b)
+                .orElseThrow(() -> new IllegalStateException("cuBLASLt has no algorithm for " + sizes));
         beta.set(ValueLayout.JAVA_FLOAT, 0, base == 0 ? 0f : 1f);
         try {
             check(
@@ -185,11 +176,26 @@ final class CublasLt implements AutoCloseable {
                             MemorySegment.ofAddress(workspace),
                             WORKSPACE,
                             MemorySegment.ofAddress(stream)),
-                    "multiplying " + shape);
-            return true;
+                    "multiplying " + sizes);
         } catch (Throwable e) {
             throw unchecked(e);
         }
+    }
+
+    /** Whether the library has an algorithm; it is chosen here if it was not before. */
+    boolean canMultiply(Sizes sizes, long out, long base, Factor a, Factor b) {
+        return planned(sizes, out, base, a, b).isPresent();
+    }
+
+    private Optional<Plan> planned(Sizes sizes, long out, long base, Factor a, Factor b) {
+        int alignment = (int) Math.min(256, Long.lowestOneBit(out | base | a.address | b.address | 256));
+        Shape shape = new Shape(sizes, a.transposed, b.transposed, alignment);
+        Optional<Plan> planned = plans.get(shape);
+        if (planned == null) {
+            planned = plan(shape);
+            plans.put(shape, planned);
+        }
+        return planned;
     }
 
     private Optional<Plan> plan(Shape shape) {

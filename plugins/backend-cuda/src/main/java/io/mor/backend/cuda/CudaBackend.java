@@ -3,6 +3,7 @@ package io.mor.backend.cuda;
 import io.mor.api.backend.AdamWStep;
 import io.mor.api.backend.Backend;
 import io.mor.api.backend.EntryTables;
+import io.mor.api.backend.HostCopy;
 import io.mor.api.backend.Precision;
 import io.mor.api.tensor.AttentionRanges;
 import io.mor.api.tensor.AttentionShape;
@@ -66,7 +67,7 @@ public final class CudaBackend implements Backend {
         this.mode = config.mode();
         this.stored = config.precision();
         this.device = Device.open(config.device(), search);
-        this.context = new CudaContext(device, compiler(config, search));
+        this.context = new CudaContext(device, compiler(config, search), config.graphs());
         this.memory = context.memory;
         this.transfers = context.transfers;
         try {
@@ -166,6 +167,7 @@ public final class CudaBackend implements Backend {
     /** Waits until all kernels that were started have ended. For measurements; results never need it. */
     public void synchronize() {
         device.makeCurrent();
+        context.queue.flush();
         device.synchronize();
     }
 
@@ -664,6 +666,29 @@ public final class CudaBackend implements Backend {
     @Override
     public void sumOfSquares(Tensor out, List<Tensor> tensors) {
         optimizer.sumOfSquares(out, tensors);
+    }
+
+    @Override
+    public HostCopy readLater(Tensor tensor) {
+        CudaTensor t = context.of(tensor);
+        if (t.size() > LaterReads.LARGEST || t.size() == 0 || t.isNarrow) {
+            return Backend.super.readLater(tensor);
+        }
+        return context.laterReads.read(
+                (int) t.size(), place -> context.transfers.copy(place, t.address, t.size() * Float.BYTES));
+    }
+
+    @Override
+    public void repeated(Object key, Runnable work) {
+        device.makeCurrent();
+        context.queue.repeated(key, work);
+    }
+
+    /** How often repeated work was replayed as a graph, captured, and launched kernel by kernel so far. */
+    public String graphUse() {
+        LaunchQueue.Counts counts = context.queue.counts();
+        return counts.replayed() + " runs replayed as graphs, " + counts.captured() + " graphs captured, "
+                + counts.oneByOne() + " runs launched kernel by kernel";
     }
 
     @Override

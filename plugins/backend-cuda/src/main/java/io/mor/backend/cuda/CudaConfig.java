@@ -12,6 +12,7 @@ import java.util.Objects;
  * @param device the number of the GPU, from 0, as {@code nvidia-smi} counts
  * @param precision the format of tensors
  * @param mode which promises matrix products keep
+ * @param graphs whether steps that repeat are replayed as CUDA graphs; the results are the same
  * @param cacheFolder where compiled kernels are kept; empty for {@code mor/cuda} in the user's cache folder
  */
 public record CudaConfig(
@@ -25,6 +26,11 @@ public record CudaConfig(
         @DefaultValue("invariant")
         CudaMode mode,
 
+        @Help(
+                "whether steps that repeat are replayed as CUDA graphs, which saves the time to launch kernels; results are the same")
+        @DefaultValue("true")
+        boolean graphs,
+
         @Help("folder for compiled kernels; empty for the user's cache folder") @DefaultValue("")
         String cacheFolder) {
 
@@ -37,7 +43,7 @@ public record CudaConfig(
 
     /** GPU 0, single precision, row-independent products. */
     public static CudaConfig defaults() {
-        return new CudaConfig(0, CudaPrecision.F32, CudaMode.INVARIANT, "");
+        return new CudaConfig(0, CudaPrecision.F32, CudaMode.INVARIANT, true, "");
     }
 
     /** The folder for compiled kernels. */

@@ -3,6 +3,8 @@ package io.mor.backend.cuda;
 import io.mor.api.tensor.Extent;
 import io.mor.api.tensor.IntTensor;
 import io.mor.api.tensor.Tensor;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.Optional;
 
 /** What the kernel families of one backend share: the device, its memory, its kernels, and scratch between two launches. */
@@ -12,26 +14,55 @@ final class CudaContext implements AutoCloseable {
     final DeviceMemory memory;
     final Transfers transfers;
     final Kernels kernels;
+    final LaunchQueue queue;
+    final LaterReads laterReads;
+    private final DriverCalls driver;
+    private final Deque<AutoCloseable> owned = new ArrayDeque<>(); // the last one first
     private DeviceMemory.Block scratch;
     private boolean closed;
 
-    /** Takes the device; it is closed with this, also when this constructor fails. */
-    CudaContext(Device device, KernelCompiler compiler) {
+    /**
+     * Takes the device; it is closed with this, also when this constructor fails.
+     *
+     * @param graphs whether what is repeated is replayed as graphs
+     */
+    CudaContext(Device device, KernelCompiler compiler, boolean graphs) {
         this.device = device;
-        Transfers opened = null;
         try {
-            this.kernels = new Kernels(device, compiler);
-            this.memory = new DeviceMemory(device);
-            opened = new Transfers(device);
-            this.transfers = opened;
+            this.driver = own(new DriverCalls());
+            StreamLaunches launches = new StreamLaunches(device, driver);
+            this.queue = own(new LaunchQueue(launches, graphs));
+            this.kernels = own(new Kernels(device, compiler, queue));
+            Staging staging = own(new Staging(device, queue));
+            this.laterReads = own(new LaterReads(device, queue));
+            launches.whenStarted(() -> {
+                staging.started();
+                laterReads.started();
+            });
+            this.memory = own(new DeviceMemory(device, queue::flush));
+            this.transfers = own(new Transfers(device, queue, staging, kernels));
             this.scratch = memory.allocate(1 << 20, "scratch of the kernels");
         } catch (RuntimeException | Error e) {
-            if (opened != null) {
-                opened.close();
-            }
+            closeOwned();
             device.close(); // the context's end frees what was allocated in it
             throw e;
         }
+    }
+
+    private <T extends AutoCloseable> T own(T resource) {
+        owned.addFirst(resource);
+        return resource;
+    }
+
+    private void closeOwned() {
+        for (AutoCloseable resource : owned) {
+            try {
+                resource.close();
+            } catch (Exception e) {
+                throw new IllegalStateException(e);
+            }
+        }
+        owned.clear();
     }
 
     boolean isClosed() {
@@ -63,7 +94,9 @@ final class CudaContext implements AutoCloseable {
     }
 
     Kernels kernel(String name) {
-        device.makeCurrent();
+        if (!queue.keepsBack()) {
+            device.makeCurrent();
+        }
         return kernels.kernel(name);
     }
 
@@ -105,9 +138,7 @@ final class CudaContext implements AutoCloseable {
         device.makeCurrent();
         device.synchronize();
         closed = true;
-        memory.close();
-        transfers.close();
-        kernels.close();
+        closeOwned();
         device.close();
     }
 }

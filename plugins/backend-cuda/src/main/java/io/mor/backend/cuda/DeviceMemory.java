@@ -32,6 +32,7 @@ final class DeviceMemory implements AutoCloseable {
     record Block(long address, long bytes) {}
 
     private final Device device;
+    private final Runnable beforeFreeing;
     private final Map<Long, DeviceAddress> allocations = new HashMap<>();
     private final Map<Long, Deque<Block>> freeSmall = new HashMap<>();
     private final TreeMap<Long, Deque<Block>> freeLarge = new TreeMap<>();
@@ -39,8 +40,12 @@ final class DeviceMemory implements AutoCloseable {
     private long usedBytes;
     private long peakBytes;
 
-    DeviceMemory(Device device) {
+    /**
+     * @param beforeFreeing is run before memory goes back to the driver, so that nothing that was kept back uses it afterwards
+     */
+    DeviceMemory(Device device, Runnable beforeFreeing) {
         this.device = device;
+        this.beforeFreeing = beforeFreeing;
     }
 
     /**
@@ -132,6 +137,7 @@ final class DeviceMemory implements AutoCloseable {
 
     /** Returns large blocks that nobody uses to the driver, which waits for the kernels that still do. */
     private void freeUnused() {
+        beforeFreeing.run();
         List<Block> unused = new ArrayList<>();
         freeLarge.values().forEach(unused::addAll);
         freeLarge.clear();

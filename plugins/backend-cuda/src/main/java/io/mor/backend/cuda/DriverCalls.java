@@ -18,7 +18,9 @@ import java.lang.invoke.MethodHandle;
  */
 final class DriverCalls implements AutoCloseable {
 
-    private static final int MOST_ARGUMENTS = 32;
+    /** Arguments of a kernel. */
+    static final int MOST_ARGUMENTS = 32;
+
     private static final int KERNEL_NODE_PARAMETERS = 72; // CUDA_KERNEL_NODE_PARAMS_v2
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
     private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;

@@ -24,6 +24,7 @@ record KernelSource(String name, String text, List<Header> headers) {
             "matmul.cu",
             "attention.cu",
             "optimizer.cu",
+            "transfer.cu",
             "narrow.cu",
             "flash.cu",
             "flash_hopper.cu",

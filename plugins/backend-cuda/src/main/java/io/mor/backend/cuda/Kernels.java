@@ -1,14 +1,11 @@
 package io.mor.backend.cuda;
 
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import jcuda.Pointer;
 import jcuda.driver.CUfunction;
 import jcuda.driver.CUfunction_attribute;
 import jcuda.driver.CUmodule;
@@ -23,18 +20,15 @@ import jcuda.driver.JCudaDriver;
  */
 final class Kernels implements AutoCloseable {
 
-    private static final int MOST_ARGUMENTS = 32;
     private static final int THREADS = 256;
     /** Of the 48 KiB that need no asking; the rest is for what kernels declare themselves. */
     private static final int DEFAULT_SHARED_MEMORY = 32 << 10;
 
     private final Device device;
     private final KernelCompiler compiler;
-    private final Arena arena = Arena.ofShared();
-    private final MemorySegment slots =
-            arena.allocate(8L * MOST_ARGUMENTS, 8); // a slot holds one argument, little-endian
-    private final Pointer argumentPointers;
-    private final Map<String, CUfunction> functions = new HashMap<>();
+    private final LaunchQueue queue;
+    private final long[] slots = new long[DriverCalls.MOST_ARGUMENTS]; // a slot holds one argument, little-endian
+    private final Map<String, Function> functions = new HashMap<>();
     private final Map<String, Integer> sharedMemory = new HashMap<>();
     private final List<CUmodule> modules = new ArrayList<>();
     private final Map<String, String> fileOf = new HashMap<>();
@@ -43,14 +37,20 @@ final class Kernels implements AutoCloseable {
     private int arguments;
     private double operandBytes;
 
-    Kernels(Device device, KernelCompiler compiler) {
+    /** A kernel that tells its handle. */
+    private static final class Function extends CUfunction {
+        long handle() {
+            return getNativePointer();
+        }
+    }
+
+    /**
+     * @param queue where launches go
+     */
+    Kernels(Device device, KernelCompiler compiler, LaunchQueue queue) {
         this.device = device;
         this.compiler = compiler;
-        MemorySegment pointers = arena.allocate(8L * MOST_ARGUMENTS, 8);
-        for (int i = 0; i < MOST_ARGUMENTS; i++) {
-            pointers.setAtIndex(ValueLayout.JAVA_LONG, i, slots.address() + 8L * i);
-        }
-        this.argumentPointers = Pointer.to(pointers.asByteBuffer());
+        this.queue = queue;
         for (String file : KernelSource.FILES) {
             KernelNames.of(KernelSource.of(file).text()).forEach(kernel -> fileOf.put(kernel, file));
         }
@@ -66,6 +66,7 @@ final class Kernels implements AutoCloseable {
 
     /** From now on launches are timed by this clock, or by none. */
     void timeBy(Optional<LaunchClock> chosen) {
+        queue.pause(chosen.isPresent());
         clock = chosen;
     }
 
@@ -74,17 +75,21 @@ final class Kernels implements AutoCloseable {
         operandBytes += bytes;
     }
 
-    /** Runs a launch of a library, which {@link #operand} and {@link #kernel} do not know of. */
-    void library(String label, double bytes, double operations, Runnable launch) {
+    /**
+     * Runs a launch of a library, which {@link #operand} and {@link #kernel} do not know of.
+     *
+     * @param call what decides everything that the library does
+     */
+    void library(String label, double bytes, double operations, Object call, Runnable launch) {
         if (clock.isPresent()) {
             clock.get().time(label, bytes, operations, launch);
         } else {
-            launch.run();
+            queue.add(new Launch.Library(call, launch));
         }
     }
 
     Kernels pointer(long address) {
-        slots.setAtIndex(ValueLayout.JAVA_LONG, arguments++, address);
+        slots[arguments++] = address;
         return this;
     }
 
@@ -123,7 +128,7 @@ final class Kernels implements AutoCloseable {
 
     /** Launches a grid of blocks. */
     void launch(int gridX, int gridY, int gridZ, int blockX, int blockY, int sharedBytes) {
-        CUfunction function = function(name);
+        Function function = function(name);
         if (sharedBytes > DEFAULT_SHARED_MEMORY && sharedMemory.getOrDefault(name, 0) < sharedBytes) {
             if (sharedBytes > device.sharedMemoryPerBlock) {
                 throw new IllegalArgumentException(
@@ -138,31 +143,20 @@ final class Kernels implements AutoCloseable {
                     "raising the shared memory of kernel " + name);
             sharedMemory.put(name, sharedBytes);
         }
+        Launch launch = new Launch.Kernel(
+                name,
+                function.handle(),
+                new int[] {gridX, gridY, gridZ, blockX, blockY, sharedBytes},
+                Arrays.copyOf(slots, arguments));
         if (clock.isPresent()) {
-            clock.get()
-                    .time(
-                            name,
-                            operandBytes,
-                            0,
-                            () -> start(function, gridX, gridY, gridZ, blockX, blockY, sharedBytes));
+            clock.get().time(name, operandBytes, 0, () -> queue.add(launch));
         } else {
-            start(function, gridX, gridY, gridZ, blockX, blockY, sharedBytes);
+            queue.add(launch);
         }
     }
 
-    private void start(CUfunction function, int gridX, int gridY, int gridZ, int blockX, int blockY, int sharedBytes) {
-        int result = JCudaDriver.cuLaunchKernel(
-                function, gridX, gridY, gridZ, blockX, blockY, 1, sharedBytes, device.stream(), argumentPointers, null);
-        if (result != CUresult.CUDA_SUCCESS) {
-            Device.check(
-                    result,
-                    "launching kernel " + name + " on a grid of " + gridX + " x " + gridY + " x " + gridZ
-                            + " blocks of " + blockX * blockY + " threads");
-        }
-    }
-
-    private CUfunction function(String kernel) {
-        CUfunction known = functions.get(kernel);
+    private Function function(String kernel) {
+        Function known = functions.get(kernel);
         if (known != null) {
             return known;
         }
@@ -173,7 +167,7 @@ final class Kernels implements AutoCloseable {
         CUmodule module = load(KernelSource.of(file));
         for (Map.Entry<String, String> entry : fileOf.entrySet()) {
             if (entry.getValue().equals(file)) {
-                CUfunction function = new CUfunction();
+                Function function = new Function();
                 Device.check(
                         JCudaDriver.cuModuleGetFunction(function, module, entry.getKey()),
                         "finding kernel " + entry.getKey() + " in " + file);
@@ -202,6 +196,5 @@ final class Kernels implements AutoCloseable {
         modules.clear();
         functions.clear();
         compiler.close();
-        arena.close();
     }
 }

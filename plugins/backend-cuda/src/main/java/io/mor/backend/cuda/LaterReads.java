@@ -1,13 +1,14 @@
 package io.mor.backend.cuda;
 
+import io.mor.api.backend.HostCopy;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Optional;
 import java.util.function.LongConsumer;
-import java.util.function.Supplier;
 import jcuda.Pointer;
 import jcuda.driver.CUevent;
 import jcuda.driver.CUevent_flags;
+import jcuda.driver.CUresult;
 import jcuda.driver.JCudaDriver;
 
 /**
@@ -55,7 +56,7 @@ final class LaterReads implements AutoCloseable {
     }
 
     /** One read: in its slot until it is asked for, or until the slot is wanted by another. */
-    private final class Read implements Supplier<double[]> {
+    private final class Read implements HostCopy {
         private final Slot slot;
         private final int elements;
         private Optional<double[]> values = Optional.empty();
@@ -66,7 +67,13 @@ final class LaterReads implements AutoCloseable {
         }
 
         @Override
-        public double[] get() {
+        public boolean hasArrived() {
+            return values.isPresent()
+                    || !slot.awaitsStart && JCudaDriver.cuEventQuery(slot.arrived) == CUresult.CUDA_SUCCESS;
+        }
+
+        @Override
+        public double[] values() {
             if (values.isEmpty()) {
                 if (slot.awaitsStart) {
                     queue.flush();
@@ -89,10 +96,10 @@ final class LaterReads implements AutoCloseable {
      * @param elements at most {@link #LARGEST}
      * @param copy launches the copy to an address, in single precision
      */
-    Supplier<double[]> read(int elements, LongConsumer copy) {
+    HostCopy read(int elements, LongConsumer copy) {
         Slot slot = slots[next];
         next = (next + 1) % SLOTS;
-        slot.read.ifPresent(Read::get);
+        slot.read.ifPresent(Read::values);
         Read read = new Read(slot, elements);
         slot.read = Optional.of(read);
         copy.accept(slot.memory.address());
@@ -121,6 +128,7 @@ final class LaterReads implements AutoCloseable {
     @Override
     public void close() {
         for (Slot slot : slots) {
+            slot.read.ifPresent(Read::values); // whoever asks later finds them here
             JCudaDriver.cuEventDestroy(slot.arrived);
         }
         JCudaDriver.cuMemFreeHost(pinned);

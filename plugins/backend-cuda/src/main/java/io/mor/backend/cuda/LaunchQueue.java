@@ -19,7 +19,7 @@ import java.util.Optional;
 final class LaunchQueue implements AutoCloseable {
 
     private static final System.Logger LOG = System.getLogger(LaunchQueue.class.getName());
-    private static final int TAPES = 4;
+    private static final int TAPES = 8;
     private static final int FEW = 64; // changed launches that are always worth a replay
     private static final int READS_BEFORE_WARNING = 3;
 
@@ -67,6 +67,7 @@ final class LaunchQueue implements AutoCloseable {
 
     private final Target target;
     private boolean enabled;
+    private boolean paused;
     private final Map<Object, Tape> tapes = new LinkedHashMap<>(16, 0.75f, true);
     private final List<Launch> keptBack = new ArrayList<>();
     private boolean keepsBack;
@@ -95,9 +96,9 @@ final class LaunchQueue implements AutoCloseable {
     }
 
     /** Uses no graphs until told otherwise; for measurements of single launches. */
-    void enable(boolean use) {
+    void pause(boolean wanted) {
         flush();
-        enabled = use;
+        paused = wanted;
     }
 
     /** Takes a launch. */
@@ -125,7 +126,7 @@ final class LaunchQueue implements AutoCloseable {
 
     /** As {@link io.mor.api.backend.Backend#repeated}. */
     void repeated(Object key, Runnable work) {
-        if (!enabled || keepsBack) {
+        if (!enabled || paused || keepsBack) {
             work.run();
             return;
         }

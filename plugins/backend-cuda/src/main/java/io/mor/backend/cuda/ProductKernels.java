@@ -78,22 +78,22 @@ final class ProductKernels extends KernelFamily {
         if (productWorkspace.isEmpty()) {
             productWorkspace = Optional.of(context.memory.allocate(CublasLt.WORKSPACE, "workspace of matrix products"));
         }
-        boolean[] done = new boolean[1];
+        CublasLt library = cublas.get();
+        if (!library.canMultiply(sizes, out, base, a, b)) {
+            return false;
+        }
+        long workspace = productWorkspace.get().address();
         context.kernels.library(
                 "product [" + sizes.m() + ", " + sizes.n() + "] over " + sizes.inner(),
                 sizes.bytes(base != 0),
                 sizes.operations(),
-                () -> done[0] = cublas.get()
-                        .multiply(
-                                sizes,
-                                out,
-                                base,
-                                a,
-                                b,
-                                productWorkspace.get().address(),
-                                context.device.streamHandle()));
-        return done[0];
+                new Product(sizes, out, base, a, b),
+                () -> library.multiply(sizes, out, base, a, b, workspace, context.device.streamHandle()));
+        return true;
     }
+
+    /** All that decides what the library does for a product. */
+    private record Product(CublasLt.Sizes sizes, long out, long base, CublasLt.Factor a, CublasLt.Factor b) {}
 
     /** Whether a factor is, or may be copied, in bfloat16: weights may, logits of routers and gates are too narrow. */
     private boolean canBeNarrow(Tensor tensor) {

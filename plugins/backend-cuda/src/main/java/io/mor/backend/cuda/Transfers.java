@@ -6,8 +6,8 @@ import jcuda.Pointer;
 import jcuda.driver.JCudaDriver;
 
 /**
- * Copies between Java arrays and device memory through one pinned buffer, in the order of the device's stream. Every copy has ended when its
- * method returns.
+ * Copies between Java arrays and device memory, in the order of the device's stream. Small writes go through {@link Staging} and do not wait; large
+ * ones and reads go through one pinned buffer and have ended when their method returns.
  */
 final class Transfers implements AutoCloseable {
 
@@ -17,20 +17,26 @@ final class Transfers implements AutoCloseable {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
 
     private final Device device;
+    private final LaunchQueue queue;
+    private final Staging staging;
+    private final Kernels kernels;
     private final Pointer pinned = new Pointer();
     private final MemorySegment buffer;
 
-    Transfers(Device device) {
+    Transfers(Device device, LaunchQueue queue, Staging staging, Kernels kernels) {
         this.device = device;
+        this.queue = queue;
+        this.staging = staging;
+        this.kernels = kernels;
         Device.check(
                 JCudaDriver.cuMemAllocHost(pinned, BUFFER), "allocating " + BUFFER + " bytes of pinned host memory");
         this.buffer = MemorySegment.ofBuffer(pinned.getByteBuffer(0, BUFFER));
     }
 
-    /** Moves elements {@code first .. first + number} between an array and the start of the pinned buffer. */
+    /** Moves elements {@code first .. first + number} between an array and the start of pinned memory. */
     @FunctionalInterface
     private interface Chunk {
-        void move(int first, int number);
+        void move(int first, int number, MemorySegment memory);
     }
 
     /**
@@ -38,9 +44,9 @@ final class Transfers implements AutoCloseable {
      */
     void write(long address, boolean narrow, float[] values) {
         if (narrow) {
-            toDevice(address, 2, values.length, (first, number) -> {
+            toDevice(address, 2, values.length, (first, number, memory) -> {
                 for (int i = 0; i < number; i++) {
-                    buffer.setAtIndex(SHORT, i, narrow(values[first + i]));
+                    memory.setAtIndex(SHORT, i, narrow(values[first + i]));
                 }
             });
         } else {
@@ -48,18 +54,18 @@ final class Transfers implements AutoCloseable {
                     address,
                     4,
                     values.length,
-                    (first, number) -> MemorySegment.copy(values, first, buffer, FLOAT, 0, number));
+                    (first, number, memory) -> MemorySegment.copy(values, first, memory, FLOAT, 0, number));
         }
     }
 
     void write(long address, boolean narrow, double[] values) {
-        toDevice(address, narrow ? 2 : 4, values.length, (first, number) -> {
+        toDevice(address, narrow ? 2 : 4, values.length, (first, number, memory) -> {
             for (int i = 0; i < number; i++) {
                 float value = (float) values[first + i];
                 if (narrow) {
-                    buffer.setAtIndex(SHORT, i, narrow(value));
+                    memory.setAtIndex(SHORT, i, narrow(value));
                 } else {
-                    buffer.setAtIndex(FLOAT, i, value);
+                    memory.setAtIndex(FLOAT, i, value);
                 }
             }
         });
@@ -70,7 +76,7 @@ final class Transfers implements AutoCloseable {
                 address,
                 4,
                 values.length,
-                (first, number) -> MemorySegment.copy(values, first, buffer, INT, 0, number));
+                (first, number, memory) -> MemorySegment.copy(values, first, memory, INT, 0, number));
     }
 
     /** bfloat16, rounded to nearest even as the GPU does. */
@@ -89,6 +95,7 @@ final class Transfers implements AutoCloseable {
             throw new IllegalArgumentException(
                     "a table of " + values.length + " doubles is larger than the pinned buffer");
         }
+        queue.flush(); // the table's memory may be in use by what is kept back
         MemorySegment.copy(values, 0, buffer, ValueLayout.JAVA_DOUBLE, 0, values.length);
         Device.check(
                 JCudaDriver.cuMemcpyHtoDAsync(new DeviceAddress(address), pinned, 8L * values.length, device.stream()),
@@ -98,9 +105,9 @@ final class Transfers implements AutoCloseable {
 
     void read(long address, boolean narrow, float[] values) {
         if (narrow) {
-            fromDevice(address, 2, values.length, (first, number) -> {
+            fromDevice(address, 2, values.length, (first, number, memory) -> {
                 for (int i = 0; i < number; i++) {
-                    values[first + i] = widen(buffer.getAtIndex(SHORT, i));
+                    values[first + i] = widen(memory.getAtIndex(SHORT, i));
                 }
             });
         } else {
@@ -108,14 +115,14 @@ final class Transfers implements AutoCloseable {
                     address,
                     4,
                     values.length,
-                    (first, number) -> MemorySegment.copy(buffer, FLOAT, 0, values, first, number));
+                    (first, number, memory) -> MemorySegment.copy(memory, FLOAT, 0, values, first, number));
         }
     }
 
     void read(long address, boolean narrow, double[] values) {
-        fromDevice(address, narrow ? 2 : 4, values.length, (first, number) -> {
+        fromDevice(address, narrow ? 2 : 4, values.length, (first, number, memory) -> {
             for (int i = 0; i < number; i++) {
-                values[first + i] = narrow ? widen(buffer.getAtIndex(SHORT, i)) : buffer.getAtIndex(FLOAT, i);
+                values[first + i] = narrow ? widen(memory.getAtIndex(SHORT, i)) : memory.getAtIndex(FLOAT, i);
             }
         });
     }
@@ -125,14 +132,24 @@ final class Transfers implements AutoCloseable {
                 address,
                 4,
                 values.length,
-                (first, number) -> MemorySegment.copy(buffer, INT, 0, values, first, number));
+                (first, number, memory) -> MemorySegment.copy(memory, INT, 0, values, first, number));
     }
 
     private void toDevice(long address, int elementBytes, int length, Chunk fill) {
+        if (length == 0) {
+            return;
+        }
+        if ((long) elementBytes * length <= Staging.LARGEST) {
+            MemorySegment staged = staging.take(elementBytes * length);
+            fill.move(0, length, staged);
+            copy(address, staged.address(), (long) elementBytes * length);
+            return;
+        }
+        queue.flush();
         int most = BUFFER / elementBytes;
         for (int first = 0; first < length; first += most) {
             int number = Math.min(most, length - first);
-            fill.move(first, number);
+            fill.move(first, number, buffer);
             Device.check(
                     JCudaDriver.cuMemcpyHtoDAsync(
                             new DeviceAddress(address + (long) elementBytes * first),
@@ -144,7 +161,20 @@ final class Transfers implements AutoCloseable {
         }
     }
 
+    /** Launches a copy between the device and memory of the host that kernels see. */
+    void copy(long to, long from, long bytes) {
+        device.makeCurrent();
+        boolean wholeWords = (to | from | bytes) % 4 == 0;
+        long elements = bytes / (wholeWords ? 4 : 2);
+        kernels.kernel(wholeWords ? "copyWords" : "copyHalves")
+                .pointer(to)
+                .pointer(from)
+                .wide(elements)
+                .overElements(elements);
+    }
+
     private void fromDevice(long address, int elementBytes, int length, Chunk drain) {
+        queue.flush();
         int most = BUFFER / elementBytes;
         for (int first = 0; first < length; first += most) {
             int number = Math.min(most, length - first);
@@ -156,7 +186,7 @@ final class Transfers implements AutoCloseable {
                             device.stream()),
                     "copying from the GPU");
             device.synchronize();
-            drain.move(first, number);
+            drain.move(first, number, buffer);
         }
     }
 

@@ -57,7 +57,7 @@ class CudaAbsentTest {
     @Test
     void anUnsetConfigValueIsRefusedByName() {
         NullPointerException refusal =
-                assertThrows(NullPointerException.class, () -> new CudaConfig(0, null, CudaMode.FAST, ""));
+                assertThrows(NullPointerException.class, () -> new CudaConfig(0, null, CudaMode.FAST, true, ""));
         assertTrue(refusal.getMessage().contains("precision"), refusal.getMessage());
     }
 

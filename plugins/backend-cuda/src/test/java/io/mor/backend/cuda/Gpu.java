@@ -12,7 +12,8 @@ final class Gpu {
     }
 
     static CudaBackend open(CudaMode mode, CudaPrecision precision) {
-        return new CudaBackend(new CudaConfig(0, precision, mode, cacheFolder().toString()));
+        return new CudaBackend(
+                new CudaConfig(0, precision, mode, true, cacheFolder().toString()));
     }
 
     /** One for all tests, so that kernels are compiled once. */

@@ -181,13 +181,13 @@ class LaunchQueueTest {
     @Test
     void keysHaveGraphsOfTheirOwnAndTheLeastUsedGoFirst() {
         for (int round = 0; round < 3; round++) {
-            for (int key = 0; key < 4; key++) {
+            for (int key = 0; key < 8; key++) {
                 run("step " + key, MANY, key + 1, 0);
             }
         }
-        assertEquals(new LaunchQueue.Counts(8, 4, 4), queue.counts());
+        assertEquals(new LaunchQueue.Counts(16, 8, 8), queue.counts());
         run("another", MANY, 9, 0);
-        assertEquals(3, log.openGraphs);
+        assertEquals(7, log.openGraphs);
         queue.close();
         assertEquals(0, log.openGraphs);
     }

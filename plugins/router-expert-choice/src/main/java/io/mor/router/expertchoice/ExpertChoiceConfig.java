@@ -53,7 +53,8 @@ public record ExpertChoiceConfig(
         @Range(min = 0)
         int capacityWarmupSteps,
 
-        @Help("in how many steps capacities fall, so that a GPU can replay whole training steps; 0: with every micro-batch, the exact cosine")
+        @Help(
+                "in how many steps capacities fall, so that a GPU can replay whole training steps; 0: with every micro-batch, the exact cosine")
         @DefaultValue("32")
         @Range(min = 0)
         int capacityWarmupStages,

@@ -49,7 +49,8 @@ public final class ExpertChoiceRouter implements Router {
     @Inject
     public ExpertChoiceRouter(ExpertChoiceConfig config, ModelShape shape) {
         this.config = config;
-        this.schedule = CapacitySchedule.of(config.capacity(), shape.recursions(), config.capacityWarmupSteps(), config.capacityWarmupStages());
+        this.schedule = CapacitySchedule.of(
+                config.capacity(), shape.recursions(), config.capacityWarmupSteps(), config.capacityWarmupStages());
         for (int i = 0; i < shape.recursions(); i++) {
             routers.add(RouterNetwork.of(
                     "router." + i + ".", config.architecture(), shape.hidden(), OptimizerGroup.DECAYED));

@@ -71,7 +71,8 @@ class CapacityScheduleTest {
 
     @Test
     void withoutWarmupTheFirstMicroBatchHasTheConfiguredCapacities() {
-        assertEquals(0.25, CapacitySchedule.of(List.of(1.0, 0.5, 0.25), 3, 0, 32).at(3, 0));
+        assertEquals(
+                0.25, CapacitySchedule.of(List.of(1.0, 0.5, 0.25), 3, 0, 32).at(3, 0));
     }
 
     private static void assertRefused(String start, Executable making) {

@@ -1,13 +1,13 @@
 package io.mor.router.expertchoice;
 
+import io.mor.api.model.ModelShape;
+import io.mor.api.routing.Router;
 import io.mor.testkit.RouterBench;
+import io.mor.testkit.RouterContract;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import io.mor.api.model.ModelShape;
-import io.mor.api.routing.Router;
-import io.mor.testkit.RouterContract;
 
 /** The published best setting, with losses large enough for a gradient check to see. */
 class ExpertChoiceLinearContractTest extends RouterContract {
@@ -25,7 +25,9 @@ class ExpertChoiceLinearContractTest extends RouterContract {
         double[] value = row;
         for (int recursion = 1; recursion <= depth; recursion++) {
             double gate = 0.1 / (1 + Math.exp(-logit(bench, recursion, value)));
-            value = Arrays.stream(value).map(x -> x + gate * RouterBench.block(x)).toArray();
+            value = Arrays.stream(value)
+                    .map(x -> x + gate * RouterBench.block(x))
+                    .toArray();
         }
         return Optional.of(value);
     }
@@ -48,10 +50,16 @@ class ExpertChoiceLinearContractTest extends RouterContract {
             int before = recursion - 1;
             List<Integer> selected = walk.selected().get(before);
             for (int row = 0; row < rows.size(); row++) {
-                boolean candidate = before == 0 || walk.selected().get(before - 1).contains(row);
-                double candidates = before == 0 ? rows.size() : walk.selected().get(before - 1).size();
+                boolean candidate =
+                        before == 0 || walk.selected().get(before - 1).contains(row);
+                double candidates = before == 0
+                        ? rows.size()
+                        : walk.selected().get(before - 1).size();
                 if (candidate) {
-                    double logit = logit(bench, recursion, closedForm(bench, rows.get(row), before).orElseThrow());
+                    double logit = logit(
+                            bench,
+                            recursion,
+                            closedForm(bench, rows.get(row), before).orElseThrow());
                     sampling += Math.log1p(Math.exp(selected.contains(row) ? -logit : logit)) / candidates;
                     z += logit * logit / candidates;
                 }
