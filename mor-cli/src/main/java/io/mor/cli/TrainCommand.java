@@ -95,6 +95,7 @@ final class TrainCommand implements Callable<Integer> {
                 run.step(),
                 steps));
         console.say(memory(run.memory()));
+        run.memoryShortage().ifPresent(text -> console.say("memory: " + text));
         TrainingOutcome outcome = run.run(stop::requested);
         progress.endLine();
         Path folder = run.folder().path();
@@ -118,13 +119,14 @@ final class TrainCommand implements Callable<Integer> {
     private static String memory(TrainingMemory memory) {
         return String.format(
                 Locale.ROOT,
-                "memory: %s = weights %s + gradients %s + optimizer %s + activations %s (%s without reuse)",
+                "memory: %s = weights %s + gradients %s + optimizer %s + activations %s (%s without reuse)%s",
                 megabytes(memory.total()),
                 megabytes(memory.weights()),
                 megabytes(memory.gradients()),
                 megabytes(memory.optimizer()),
                 megabytes(memory.activations()),
-                megabytes(memory.activationsWithoutReuse()));
+                megabytes(memory.activationsWithoutReuse()),
+                memory.backend() == 0 ? "" : " + the backend's own " + megabytes(memory.backend()));
     }
 
     private static String megabytes(long bytes) {

@@ -17,6 +17,7 @@ import io.mor.api.tensor.Unary;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.atomic.AtomicReference;
 
 /** A backend that passes every call on and describes each kernel's operands to its subclass on the way. Tensors are the delegate's own. */
@@ -60,6 +61,16 @@ abstract class InterceptedBackend implements Backend {
     @Override
     public long logitsAtATime() {
         return delegate.logitsAtATime();
+    }
+
+    @Override
+    public OptionalLong availableBytes() {
+        return delegate.availableBytes();
+    }
+
+    @Override
+    public long ownBytes(long parameters) {
+        return delegate.ownBytes(parameters);
     }
 
     @Override

@@ -13,6 +13,7 @@ import io.mor.api.tensor.Tensor;
 import io.mor.api.tensor.Unary;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 
 /**
  * Memory and kernels of one device.
@@ -104,6 +105,21 @@ public interface Backend extends AutoCloseable {
 
     /** Gives a vector's memory back. */
     void release(IntTensor tensor);
+
+    /** Bytes of the device's memory that nobody holds now; empty if the backend cannot tell, or lives in the host's memory. */
+    default OptionalLong availableBytes() {
+        return OptionalLong.empty();
+    }
+
+    /**
+     * Bytes that the backend will hold by itself, beside what is allocated, while a model is trained: copies of weights in a format of its own,
+     * working memory of kernels. An estimate that is rather too high.
+     *
+     * @param parameters trained values of the model
+     */
+    default long ownBytes(long parameters) {
+        return 0;
+    }
 
     // ---- transfers; these wait for what was started before
 

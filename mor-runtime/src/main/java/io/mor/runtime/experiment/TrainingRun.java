@@ -271,6 +271,11 @@ public final class TrainingRun implements AutoCloseable {
         return trainer.memory();
     }
 
+    /** One sentence about settings that would fit, if the step to come will not fit into the device's memory. */
+    public Optional<String> memoryShortage() {
+        return trainer.shortage();
+    }
+
     /** Bytes of activations that training holds. */
     public long activationBytes() {
         return trainer.activationBytes();

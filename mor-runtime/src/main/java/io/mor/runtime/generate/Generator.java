@@ -3,6 +3,7 @@ package io.mor.runtime.generate;
 import io.mor.api.backend.Backend;
 import io.mor.api.data.Tokenizer;
 import io.mor.api.tensor.Extent;
+import io.mor.api.tensor.IntTensor;
 import io.mor.api.tensor.Phase;
 import io.mor.api.tensor.Tensor;
 import io.mor.runtime.UsageException;
@@ -27,6 +28,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.Lock;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.Stream;
@@ -339,14 +341,25 @@ public final class Generator implements AutoCloseable {
         try (Region region = pool.region()) {
             ModelCall call = model.call(region, Phase.CAUSAL, weights, CallProgress.none(0));
             DepthCounter counter = new DepthCounter(model, call, feed.size());
-            Tensor rows = model.rows(
-                    call,
-                    TokenBatches.of(region, feed.rows, feed.lengths),
-                    region.ints(ints(feed.ids)),
-                    storage,
-                    prefill && skipsPrompt ? Optional.of(mask(region, feed)) : Optional.empty(),
-                    counter);
-            next = feed.drawnRows.isEmpty() ? new int[0] : choose(call, rows, feed);
+            AtomicReference<Optional<Drawn>> drawn = new AtomicReference<>(Optional.empty());
+            Runnable work = () -> {
+                Tensor rows = model.rows(
+                        call,
+                        TokenBatches.of(region, feed.rows, feed.lengths),
+                        region.ints(ints(feed.ids)),
+                        storage,
+                        prefill && skipsPrompt ? Optional.of(mask(region, feed)) : Optional.empty(),
+                        counter);
+                if (!feed.drawnRows.isEmpty()) {
+                    drawn.set(Optional.of(draw(call, rows, feed)));
+                }
+            };
+            if (prefill) {
+                work.run();
+            } else {
+                backend.repeated("decoding " + feed.size() + " sequences", work); // each token's calls are like the last one's
+            }
+            next = drawn.get().map(from -> choose(from, feed)).orElseGet(() -> new int[0]);
             depths = counter.read();
         }
         storage.synchronize();
@@ -383,19 +396,42 @@ public final class Generator implements AutoCloseable {
         return mask;
     }
 
-    /** The next ids of the sequences whose rows are drawn from. Only those rows meet the head. */
-    private int[] choose(ModelCall call, Tensor rows, Feed feed) {
+    /**
+     * What the next ids are chosen by, on the device.
+     *
+     * @param logits {@code [drawn rows, vocabulary]}
+     * @param best the largest logit's id, if any sequence is greedy
+     * @param sums of the logits, which show whether all are numbers
+     */
+    private record Drawn(Tensor logits, Optional<IntTensor> best, Tensor sums) {}
+
+    /** The sequences whose rows are drawn from. */
+    private static List<RunningSequence> drawnFrom(Feed feed) {
+        return feed.drawnRows.stream().map(feed.owners::get).toList();
+    }
+
+    /** Only the rows that are drawn from meet the head. */
+    private Drawn draw(ModelCall call, Tensor rows, Feed feed) {
         int count = feed.drawnRows.size();
         Tensor last = count == feed.size()
                 ? rows
                 : call.ops().gatherRows(rows, call.region().ints(ints(feed.drawnRows)), Extent.exact(count));
         Tensor logits = model.logits(call, last); // [count, vocabulary]
-        List<RunningSequence> sequences =
-                feed.drawnRows.stream().map(feed.owners::get).toList();
-        boolean anyGreedy = sequences.stream().anyMatch(RunningSequence::isGreedy);
+        boolean anyGreedy = drawnFrom(feed).stream().anyMatch(RunningSequence::isGreedy);
+        return new Drawn(
+                logits,
+                anyGreedy ? Optional.of(call.ops().argMax(logits)) : Optional.empty(),
+                call.ops().rowSum(logits));
+    }
+
+    /** The next ids of the sequences whose rows are drawn from. */
+    private int[] choose(Drawn drawn, Feed feed) {
+        int count = feed.drawnRows.size();
+        Tensor logits = drawn.logits();
+        List<RunningSequence> sequences = drawnFrom(feed);
         boolean allGreedy = sequences.stream().allMatch(RunningSequence::isGreedy);
-        int[] best = anyGreedy ? backend.readInts(call.ops().argMax(logits)) : new int[count];
-        double[] sums = backend.readDoubles(call.ops().rowSum(logits));
+        int[] best = drawn.best().map(backend::readInts).orElseGet(() -> new int[count]);
+        double[] sums = backend.readDoubles(drawn.sums());
         double[] values = allGreedy ? new double[0] : backend.readDoubles(logits);
         int vocabulary = logits.columns();
         int[] next = new int[count];

@@ -1,18 +1,22 @@
 package io.mor.runtime.train;
 
+import io.mor.api.backend.Backend;
 import io.mor.runtime.MorException;
 import io.mor.runtime.data.Batch;
 import io.mor.runtime.data.BatchSampler;
 import io.mor.runtime.memory.MemoryPlan;
 import io.mor.runtime.model.MorModel;
 import io.mor.runtime.model.Weights;
+import io.mor.runtime.tape.Recomputation;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 
@@ -73,19 +77,79 @@ public final class Trainer implements AutoCloseable {
 
     /** What the step to come will hold; known without running it. */
     public TrainingMemory memory() {
-        MemoryPlan activations = step.plan(state, plan.steps(), plan.accumulation(), sampler.rows(), sampler.context());
-        long parameters =
-                weights.parameterCount() * weights.backend().precision().bytes();
+        return memory(sampler.rows(), plan.accumulation(), plan.recomputation());
+    }
+
+    private TrainingMemory memory(int rows, int accumulation, Recomputation recomputation) {
+        MemoryPlan activations =
+                step.plan(state, plan.steps(), accumulation, rows, sampler.context(), recomputation);
+        Backend backend = weights.backend();
+        long parameters = weights.parameterCount() * backend.precision().bytes();
         long buffers = weights.buffers().stream()
                         .mapToLong(buffer -> (long) buffer.rows() * buffer.columns())
                         .sum()
-                * weights.backend().precision().bytes();
+                * backend.precision().bytes();
         return new TrainingMemory(
                 parameters + buffers,
                 parameters,
                 2 * parameters,
                 activations.bytes(),
-                activations.trace().bytesWithoutReuse());
+                activations.trace().bytesWithoutReuse(),
+                backend.ownBytes(weights.parameterCount()));
+    }
+
+    /**
+     * One sentence about settings that would fit, if the step to come will not fit into what the device has left; weights, gradients and moments are
+     * there already.
+     */
+    public Optional<String> shortage() {
+        OptionalLong available = weights.backend().availableBytes();
+        TrainingMemory wanted = memory();
+        if (available.isEmpty() || wanted.toCome() <= available.getAsLong() + step.activationBytes()) {
+            return Optional.empty();
+        }
+        long room = available.getAsLong() + step.activationBytes();
+        return Optional.of("a step needs " + gigabytes(wanted.toCome()) + " for activations and work, and the device has "
+                + gigabytes(room) + " left; " + fitting(room));
+    }
+
+    private String fitting(long room) {
+        Recomputation most = Recomputation.values()[Recomputation.values().length - 1];
+        for (Recomputation recomputation : plan.recomputation() == most
+                ? List.of(most)
+                : List.of(plan.recomputation(), most)) {
+            for (int parts = recomputation == plan.recomputation() ? 2 : 1;
+                    parts <= sampler.rows();
+                    parts = nextDivisor(sampler.rows(), parts)) {
+                int rows = sampler.rows() / parts;
+                int accumulation = plan.accumulation() * parts;
+                long bytes = memory(rows, accumulation, recomputation).toCome();
+                if (sampler.rows() % parts == 0 && bytes <= room) {
+                    return (recomputation == plan.recomputation()
+                                    ? ""
+                                    : "training.recompute: "
+                                            + recomputation.name().toLowerCase(Locale.ROOT).replace('_', '-')
+                                            + (parts == 1 ? "" : " with "))
+                            + (parts == 1
+                                    ? ""
+                                    : "training.batch: " + rows + " and training.accumulation: " + accumulation)
+                            + " would fit (" + gigabytes(bytes) + ")";
+                }
+            }
+        }
+        return "not even training.batch: 1 would fit; shorten model.context or take a smaller model";
+    }
+
+    private static int nextDivisor(int number, int after) {
+        int next = after + 1;
+        while (next < number && number % next != 0) {
+            next++;
+        }
+        return next;
+    }
+
+    private static String gigabytes(long bytes) {
+        return String.format(Locale.ROOT, "%.2f GB", bytes / 1e9);
     }
 
     /** Bytes of activations that are held from step to step. */
@@ -125,7 +189,7 @@ public final class Trainer implements AutoCloseable {
             long stepBegun = System.nanoTime();
             double learningRate = plan.learningRate().applyAsDouble(state.step());
             long done = state.tokens();
-            state = step.run(state, plan.steps(), learningRate, microBatches());
+            state = step(learningRate);
             if (isAwaited()) {
                 step.settle(); // else the device goes on with the next step before the host has heard of this one
             }
@@ -159,6 +223,15 @@ public final class Trainer implements AutoCloseable {
                 (System.nanoTime() - begun) * 1e-9,
                 trainingNanos * 1e-9,
                 state.tokens() - tokensBefore);
+    }
+
+    private TrainingState step(double learningRate) {
+        try {
+            return step.run(state, plan.steps(), learningRate, microBatches());
+        } catch (OutOfMemoryError e) {
+            throw new MorException(
+                    "step " + state.step() + ": " + e.getMessage() + shortage().map(text -> "; " + text).orElse(""), e);
+        }
     }
 
     /** Whether somebody wants to know how the last step went, or goes on with its weights. */

@@ -95,7 +95,7 @@ public final class TrainingStep implements AutoCloseable {
             boolean first = i == 0;
             CallProgress progress = new CallProgress(
                     state.seed(), state.step(), totalSteps, state.microBatch() + i, microBatches.size());
-            AllocationTrace trace = trace(progress, batch);
+            AllocationTrace trace = trace(progress, batch, recomputation);
             backend.repeated(
                     new Repeated(first ? "the first micro-batch" : "a micro-batch", batch.rows(), batch.context()),
                     () -> {
@@ -169,7 +169,7 @@ public final class TrainingStep implements AutoCloseable {
     }
 
     /** What a micro-batch asks for; with a capacity that warms up it is something else every time. */
-    private AllocationTrace trace(CallProgress progress, Batch batch) {
+    private AllocationTrace trace(CallProgress progress, Batch batch, Recomputation recomputation) {
         return dryRun.trace(() -> {
             try (MemoryPool shapes = new MemoryPool(dryRun.backend());
                     Region region = shapes.region()) {
@@ -184,12 +184,20 @@ public final class TrainingStep implements AutoCloseable {
      * @param state where the run stands
      * @param totalSteps steps of the run
      * @param accumulation micro-batches of a step
+     * @param recomputation what is calculated again for gradients instead of kept
      */
-    public MemoryPlan plan(TrainingState state, long totalSteps, int accumulation, int rows, int context) {
+    public MemoryPlan plan(
+            TrainingState state,
+            long totalSteps,
+            int accumulation,
+            int rows,
+            int context,
+            Recomputation recomputation) {
         int[] ids = new int[rows * context];
         return MemoryPlan.of(trace(
                 new CallProgress(state.seed(), state.step(), totalSteps, state.microBatch(), accumulation),
-                new Batch(rows, context, ids, ids)));
+                new Batch(rows, context, ids, ids),
+                recomputation));
     }
 
     private static void collect(Map<String, double[]> sums, String name, double[] numbers) {

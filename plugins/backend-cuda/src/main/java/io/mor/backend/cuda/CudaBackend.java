@@ -19,6 +19,7 @@ import jakarta.inject.Inject;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 
 /**
  * The kernels of one NVIDIA GPU, in single precision or with activations in bfloat16. All work is in the order of one stream; only transfers to and from the host wait. Counts
@@ -35,6 +36,8 @@ public final class CudaBackend implements Backend {
             16; // columns of tensors that are kept in bfloat16: logits of routers and gates have fewer
 
     private static final long LOGITS_AT_A_TIME = 8192L * 49152; // the gradient of the head is added to once for so many
+
+    private static final long OWN_BYTES = 256L << 20; // scratch, modules, tables: rather too many
 
     private final CudaMode mode;
     private final CudaPrecision stored;
@@ -162,6 +165,18 @@ public final class CudaBackend implements Backend {
     /** Bytes of the GPU's memory that nobody holds, also no other process. */
     public long freeBytes() {
         return device.memory()[0];
+    }
+
+    @Override
+    public OptionalLong availableBytes() {
+        return OptionalLong.of(freeBytes());
+    }
+
+    /** Copies of weights in bfloat16, the workspace of products, and scratch. */
+    @Override
+    public long ownBytes(long parameters) {
+        long copies = stored == CudaPrecision.BF16 ? 2 * parameters : 0;
+        return copies + (cublas.isPresent() ? CublasLt.WORKSPACE : 0) + OWN_BYTES;
     }
 
     /** Waits until all kernels that were started have ended. For measurements; results never need it. */
