@@ -357,7 +357,8 @@ public final class Generator implements AutoCloseable {
             if (prefill) {
                 work.run();
             } else {
-                backend.repeated("decoding " + feed.size() + " sequences", work); // each token's calls are like the last one's
+                backend.repeated(
+                        "decoding " + feed.size() + " sequences", work); // each token's calls are like the last one's
             }
             next = drawn.get().map(from -> choose(from, feed)).orElseGet(() -> new int[0]);
             depths = counter.read();

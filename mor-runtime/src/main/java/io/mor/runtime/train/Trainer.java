@@ -81,8 +81,7 @@ public final class Trainer implements AutoCloseable {
     }
 
     private TrainingMemory memory(int rows, int accumulation, Recomputation recomputation) {
-        MemoryPlan activations =
-                step.plan(state, plan.steps(), accumulation, rows, sampler.context(), recomputation);
+        MemoryPlan activations = step.plan(state, plan.steps(), accumulation, rows, sampler.context(), recomputation);
         Backend backend = weights.backend();
         long parameters = weights.parameterCount() * backend.precision().bytes();
         long buffers = weights.buffers().stream()
@@ -109,15 +108,14 @@ public final class Trainer implements AutoCloseable {
             return Optional.empty();
         }
         long room = available.getAsLong() + step.activationBytes();
-        return Optional.of("a step needs " + gigabytes(wanted.toCome()) + " for activations and work, and the device has "
-                + gigabytes(room) + " left; " + fitting(room));
+        return Optional.of("a step needs " + gigabytes(wanted.toCome())
+                + " for activations and work, and the device has " + gigabytes(room) + " left; " + fitting(room));
     }
 
     private String fitting(long room) {
         Recomputation most = Recomputation.values()[Recomputation.values().length - 1];
-        for (Recomputation recomputation : plan.recomputation() == most
-                ? List.of(most)
-                : List.of(plan.recomputation(), most)) {
+        for (Recomputation recomputation :
+                plan.recomputation() == most ? List.of(most) : List.of(plan.recomputation(), most)) {
             for (int parts = recomputation == plan.recomputation() ? 2 : 1;
                     parts <= sampler.rows();
                     parts = nextDivisor(sampler.rows(), parts)) {
@@ -128,7 +126,10 @@ public final class Trainer implements AutoCloseable {
                     return (recomputation == plan.recomputation()
                                     ? ""
                                     : "training.recompute: "
-                                            + recomputation.name().toLowerCase(Locale.ROOT).replace('_', '-')
+                                            + recomputation
+                                                    .name()
+                                                    .toLowerCase(Locale.ROOT)
+                                                    .replace('_', '-')
                                             + (parts == 1 ? "" : " with "))
                             + (parts == 1
                                     ? ""
@@ -230,7 +231,9 @@ public final class Trainer implements AutoCloseable {
             return step.run(state, plan.steps(), learningRate, microBatches());
         } catch (OutOfMemoryError e) {
             throw new MorException(
-                    "step " + state.step() + ": " + e.getMessage() + shortage().map(text -> "; " + text).orElse(""), e);
+                    "step " + state.step() + ": " + e.getMessage()
+                            + shortage().map(text -> "; " + text).orElse(""),
+                    e);
         }
     }
 
