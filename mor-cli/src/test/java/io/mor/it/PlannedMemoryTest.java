@@ -121,7 +121,7 @@ class PlannedMemoryTest {
         try (TinyModel tiny = TinyModel.routed(Sharing.MIDDLE_CYCLE, 8, 3, new SharedCache(), Routing.emaCutoff());
                 AdamW optimizer = new AdamW(tiny.weights, SETTINGS);
                 TrainingStep step = new TrainingStep(tiny.model, tiny.weights, optimizer)) {
-            MemoryPlan told = step.plan(BEGIN, 10, 1, 4, 40, Recomputation.NONE);
+            MemoryPlan told = step.plan(BEGIN, 10, 1, 4, 40);
             TrainingState state = step.run(BEGIN, 10, 1e-3, List.of(batch(4, 40)));
             long held = step.activationBytes();
             for (int i = 0; i < 3; i++) {
@@ -157,7 +157,7 @@ class PlannedMemoryTest {
                                 Routing.emaCutoff());
                         AdamW optimizer = new AdamW(tiny.weights, SETTINGS);
                         TrainingStep step = new TrainingStep(tiny.model, tiny.weights, optimizer, recomputation)) {
-                    bytes.add(step.plan(BEGIN, 10, 1, 4, 40, Recomputation.NONE).bytes());
+                    bytes.add(step.plan(BEGIN, 10, 1, 4, 40).bytes());
                     step.run(BEGIN, 10, 0, List.of(batch));
                     found.add(gradients(tiny));
                 }

@@ -184,20 +184,23 @@ public final class TrainingStep implements AutoCloseable {
      * @param state where the run stands
      * @param totalSteps steps of the run
      * @param accumulation micro-batches of a step
-     * @param recomputation what is calculated again for gradients instead of kept
      */
-    public MemoryPlan plan(
-            TrainingState state,
-            long totalSteps,
-            int accumulation,
-            int rows,
-            int context,
-            Recomputation recomputation) {
+    public MemoryPlan plan(TrainingState state, long totalSteps, int accumulation, int rows, int context) {
+        return plan(state, totalSteps, accumulation, rows, context, recomputation);
+    }
+
+    /**
+     * As above, if something else were recomputed.
+     *
+     * @param other what is calculated again for gradients instead of kept
+     */
+    MemoryPlan plan(
+            TrainingState state, long totalSteps, int accumulation, int rows, int context, Recomputation other) {
         int[] ids = new int[rows * context];
         return MemoryPlan.of(trace(
                 new CallProgress(state.seed(), state.step(), totalSteps, state.microBatch(), accumulation),
                 new Batch(rows, context, ids, ids),
-                recomputation));
+                other));
     }
 
     private static void collect(Map<String, double[]> sums, String name, double[] numbers) {
