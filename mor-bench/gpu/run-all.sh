@@ -4,7 +4,7 @@
 # usage: mor-bench/gpu/run-all.sh [PART...]
 #   machine   what is here: GPU, driver, compilers, the doctor's report
 #   tests     every test of the backend, with JUnit's console launcher
-#   golden    the golden cases in single precision, both modes
+#   golden    the golden cases in single precision, both modes, and in bfloat16 with the recorded selections forced
 #   timings   kernels beside the card's own rates, on the class path and on the module path
 #   throughput  whole training steps of the paper's sizes in bfloat16: tokens/s, memory, and a step's parts beside their limits; MOR_GPU_MODELS names
 #             models as TrainingThroughput takes them, MOR_GPU_OPTIONS its options
@@ -135,7 +135,8 @@ compare_backends() {
   train_model "$model-cpu" cpu "$@" || failed=1
   train_model "$model-cuda" cuda backend.mode=invariant "$@" || failed=1
   train_model "$model-cuda-fast" cuda backend.mode=fast "$@" || failed=1
-  for name in "$model-cuda" "$model-cuda-fast"; do
+  train_model "$model-cuda-bf16" cuda backend.mode=fast backend.precision=bf16 training.recompute=norms-and-gates "$@" || failed=1
+  for name in "$model-cuda" "$model-cuda-fast" "$model-cuda-bf16"; do
     for figure in "${train_figures[@]}"; do
       awk -v model="$name" -v figure="$figure" -v cpu="$(figure "$model-cpu" "$figure")" -v cuda="$(figure "$name" "$figure")" -v most="$limit_part" 'BEGIN {
         if (cpu == "" || cuda == "") { print model ": " figure " is missing: FAILED"; exit 1 }

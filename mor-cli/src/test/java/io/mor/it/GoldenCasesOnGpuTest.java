@@ -14,24 +14,28 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.CsvSource;
 
-/** The committed golden cases on an NVIDIA GPU, at the tolerances of single precision; skipped without one. */
+/**
+ * The committed golden cases on an NVIDIA GPU, at the tolerances of single precision, and in bfloat16 at those of that format with the recorded
+ * selections forced; skipped without one.
+ */
 class GoldenCasesOnGpuTest {
 
     @ParameterizedTest
-    @ValueSource(strings = {"invariant", "fast"})
-    void everyGoldenCaseIsWithinItsTolerances(String mode) throws IOException, URISyntaxException {
+    @CsvSource({"invariant, f32", "fast, f32", "invariant, bf16", "fast, bf16"})
+    void everyGoldenCaseIsWithinItsTolerances(String mode, String precision) throws IOException, URISyntaxException {
         CudaDoctor doctor = CudaDoctor.examine();
         assumeTrue(doctor.usable(), () -> "skipped, no GPU to test on: " + doctor.summary());
         List<Path> cases = GoldenFolder.cases();
         assertEquals(18, cases.size(), "golden cases found");
         try (Mor mor = Mor.open()) {
-            ExtensionConfig cuda = new ExtensionConfig("cuda", Map.of("mode", mode));
+            ExtensionConfig cuda = new ExtensionConfig("cuda", Map.of("mode", mode, "precision", precision));
             List<ConformanceResult> results = mor.conformance(
                     cases,
                     cuda,
-                    result -> System.out.println("cuda " + mode + " " + result.name() + " " + result.worst()));
+                    result -> System.out.println(
+                            "cuda " + mode + " " + precision + " " + result.name() + " " + result.worst()));
             assertTrue(
                     results.stream().allMatch(ConformanceResult::conforms),
                     () -> results.stream()

@@ -21,7 +21,7 @@ public interface LayerKernelContract extends OnBench {
     @Test
     default void matmulMultipliesRowsByAMatrix() {
         for (int outputs : new int[] {1, 5, 67}) {
-            matmulByWeight(bench().kernel().columns(1, 2, 17, 67), outputs, true);
+            matmulByWeight(bench().kernel().columns(1, 2, 17, 67, 72), outputs, true);
             matmulByWeight(bench().kernel().columns(1, 2, 17, 67), outputs, false);
         }
     }

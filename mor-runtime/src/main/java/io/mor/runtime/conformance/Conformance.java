@@ -1,6 +1,7 @@
 package io.mor.runtime.conformance;
 
 import io.mor.api.backend.Backend;
+import io.mor.api.backend.Precision;
 import io.mor.api.routing.TokenBatch;
 import io.mor.api.tensor.Parameter;
 import io.mor.api.tensor.Phase;
@@ -29,6 +30,10 @@ import java.util.Optional;
  * Runs golden cases on a backend: forward, losses, selections, every gradient, and causal decoding: at once, token by token through the
  * cache, and in batches of rows at mixed recursions. Decoding at once and token by token must agree bit for bit, unless the backend {@linkplain
  * Backend#rowIndependent() does not promise that}; then their difference is reported as {@code prefill-decode} and each is compared with the case.
+ *
+ * <p>Where activations are in bfloat16 the recorded selections are forced, and {@code selection-changed} is the part of the candidates that would have
+ * gone the other way. The depths of token choice cannot be forced: {@code depth-changed} is the part of the tokens with another depth, and a case
+ * where that is not 0 is compared no further.
  */
 public final class Conformance {
 
@@ -44,6 +49,9 @@ public final class Conformance {
         ModelParts parts(
                 String kvCache, Optional<Map.Entry<String, Map<String, Object>>> router, Optional<String> selector);
     }
+
+    private static final int WIDE =
+            1 << 12; // columns for which a backend keeps activations in the least precision that it has
 
     private final Backend backend;
     private final PartsFactory factory;
@@ -67,9 +75,12 @@ public final class Conformance {
                 Weights weights = new Weights(backend, model.statefulParts())) {
             Run run = new Run(golden, model, weights, pool);
             run.loadWeights();
-            run.training();
-            run.evaluation();
-            run.causal();
+            if (run.isComparable()) {
+                run.training();
+                run.evaluation();
+                run.causal();
+                run.reportForced();
+            }
             return new ConformanceResult(golden.name(), run.worst, run.failures);
         }
     }
@@ -84,13 +95,23 @@ public final class Conformance {
         private final int sequenceLength;
         private final Map<String, Double> worst = new LinkedHashMap<>();
         private final List<String> failures = new ArrayList<>();
+        private final boolean narrow;
+        private final Optional<ForcedSelections> forced;
 
         Run(GoldenCase golden, MorModel model, Weights weights, MemoryPool pool) {
             this.golden = golden;
             this.model = model;
             this.weights = weights;
             this.pool = pool;
-            this.tolerances = Tolerances.of(backend.precision(), golden.config().unboundedGate());
+            Precision stored = backend.activationPrecision(WIDE);
+            this.narrow = stored == Precision.BFLOAT16;
+            this.tolerances = Tolerances.of(stored, golden.config().unboundedGate());
+            this.forced = narrow && golden.selected().isPresent()
+                    ? Optional.of(new ForcedSelections(
+                            backend,
+                            golden.selected().get(),
+                            golden.depths("causal_depth").orElse(List.of())))
+                    : Optional.empty();
             this.sequenceLength = golden.config().sequenceLength();
             this.lengths = Collections.nCopies(golden.config().batch(), sequenceLength);
         }
@@ -120,11 +141,48 @@ public final class Conformance {
             return values;
         }
 
+        private ModelCall call(Region region, Phase phase) {
+            return prepared(model.call(region, phase, weights, CallProgress.none(0)));
+        }
+
+        private ModelCall prepared(ModelCall call) {
+            return forced.map(selections -> selections.force(call)).orElse(call);
+        }
+
+        /** Whether what is calculated is what was recorded: in few digits tokens may choose other depths than the recorded ones. */
+        boolean isComparable() {
+            Optional<List<List<Integer>>> expected = golden.depths("depth");
+            if (!narrow || expected.isEmpty()) {
+                return true;
+            }
+            List<List<List<Integer>>> selected = new ArrayList<>();
+            wholeSequences(Phase.FULL_SEQUENCE_EVALUATION, model.stepStorage(), selected);
+            List<List<Integer>> found = depths(selected);
+            long changed = 0;
+            long tokens = 0;
+            for (int sequence = 0; sequence < found.size(); sequence++) {
+                for (int position = 0; position < found.get(sequence).size(); position++) {
+                    tokens++;
+                    changed += found.get(sequence)
+                                    .get(position)
+                                    .equals(expected.get().get(sequence).get(position))
+                            ? 0
+                            : 1;
+                }
+            }
+            worst.put("depth-changed", (double) changed / tokens);
+            return changed == 0;
+        }
+
+        void reportForced() {
+            forced.ifPresent(selections -> worst.put("selection-changed", selections.changedShare()));
+        }
+
         /** Losses and gradients as training takes them. */
         void training() {
             weights.enableGradients();
             try (Region region = pool.region()) {
-                ModelCall call = model.call(region, Phase.TRAINING, weights, CallProgress.none(0));
+                ModelCall call = call(region, Phase.TRAINING);
                 TokenBatch batch = TokenBatches.ofSequences(region, lengths);
                 Tensor rows = model.rows(call, batch, region.ints(golden.inputs()), model.stepStorage());
                 Tensor crossEntropy = call.tape()
@@ -200,8 +258,8 @@ public final class Conformance {
             }
             if (model.sharedStage() >= 0) {
                 try (PagedKvStorage storage = storage()) {
-                    double[] mixed =
-                            new MixedRecursionDecoding(model, weights, pool, storage).logits(golden.inputs(), lengths);
+                    double[] mixed = new MixedRecursionDecoding(model, weights, pool, storage, this::prepared)
+                            .logits(golden.inputs(), lengths);
                     compare("mixed", "decoding in batches of mixed recursions", mixed, expected, tolerances.logits());
                 }
             }
@@ -237,7 +295,7 @@ public final class Conformance {
                     ids[slot] = inputs[slot * sequenceLength + position];
                 }
                 try (Region region = pool.region()) {
-                    ModelCall call = model.call(region, Phase.CAUSAL, weights, CallProgress.none(0));
+                    ModelCall call = call(region, Phase.CAUSAL);
                     TokenBatch batch = TokenBatches.of(region, rows, lengths);
                     double[] step =
                             backend.readDoubles(model.logits(call, model.rows(call, batch, region.ints(ids), storage)));
@@ -257,7 +315,7 @@ public final class Conformance {
 
         private double[] wholeSequences(Phase phase, KvStorage storage, List<List<List<Integer>>> selected) {
             try (Region region = pool.region()) {
-                ModelCall call = model.call(region, phase, weights, CallProgress.none(0));
+                ModelCall call = call(region, phase);
                 TokenBatch batch = TokenBatches.ofSequences(region, lengths);
                 List<TokenBatch> visits = new ArrayList<>();
                 Tensor rows = model.rows(

@@ -21,6 +21,7 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.UnaryOperator;
 
 /**
  * Decodes given sequences token by token so that the shared block always sees rows at different recursions: sequence s starts s ticks late,
@@ -50,8 +51,18 @@ final class MixedRecursionDecoding {
     private final MemoryPool pool;
     private final Backend backend;
     private final PagedKvStorage storage;
+    private final UnaryOperator<ModelCall> prepared;
 
-    MixedRecursionDecoding(MorModel model, Weights weights, MemoryPool pool, PagedKvStorage storage) {
+    /**
+     * @param prepared makes every call ready
+     */
+    MixedRecursionDecoding(
+            MorModel model,
+            Weights weights,
+            MemoryPool pool,
+            PagedKvStorage storage,
+            UnaryOperator<ModelCall> prepared) {
+        this.prepared = prepared;
         this.model = model;
         this.weights = weights;
         this.pool = pool;
@@ -88,7 +99,7 @@ final class MixedRecursionDecoding {
     }
 
     private ModelCall call(Region region) {
-        return model.call(region, Phase.CAUSAL, weights, CallProgress.none(0));
+        return prepared.apply(model.call(region, Phase.CAUSAL, weights, CallProgress.none(0)));
     }
 
     private void enter(InFlight token, int id, int length) {

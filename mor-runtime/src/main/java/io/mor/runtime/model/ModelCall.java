@@ -24,6 +24,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.function.BiFunction;
 
 /** One call of a model: its operations, what it is for, and the losses and figures it leaves. One thread. */
 public final class ModelCall implements RouterContext {
@@ -38,6 +39,7 @@ public final class ModelCall implements RouterContext {
     private final Map<String, List<Loss>> losses = new LinkedHashMap<>();
     private final Map<String, List<Tensor>> metrics = new LinkedHashMap<>();
     private SelectionObserver observer = (request, selection) -> {};
+    private BiFunction<SelectionRequest, Selection, Selection> replacement = (request, selection) -> selection;
     private RoutingObserver routingObserver = (batch, routing) -> {};
 
     /**
@@ -197,6 +199,11 @@ public final class ModelCall implements RouterContext {
         observer = newObserver;
     }
 
+    /** Lets something else be selected from now on than what the rules choose, for comparisons: given the request and that choice. */
+    public void replaceSelections(BiFunction<SelectionRequest, Selection, Selection> newReplacement) {
+        replacement = newReplacement;
+    }
+
     /** Is told of every decision of the router in a call. */
     @FunctionalInterface
     public interface RoutingObserver {
@@ -216,7 +223,7 @@ public final class ModelCall implements RouterContext {
 
     @Override
     public Selection select(SelectionRequest request) {
-        Selection selection = decide(request);
+        Selection selection = replacement.apply(request, decide(request));
         observer.selected(request, selection);
         return selection;
     }

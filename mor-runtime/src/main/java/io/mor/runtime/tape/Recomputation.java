@@ -4,6 +4,6 @@ package io.mor.runtime.tape;
 public enum Recomputation {
     /** Nothing: the most memory, the least work. */
     NONE,
-    /** What norms and gated units hand on to products: cheap beside the products, and about 40 % of a layer's memory. */
+    /** What norms and gated units hand on to products: cheap beside the products, and about a third of what a layer keeps. */
     NORMS_AND_GATES
 }

@@ -83,7 +83,7 @@ public final class CudaBackend implements Backend {
         this.rows = new RowKernels(context);
         this.gathers = new GatherKernels(context, elementwise);
         this.selections = new SelectionKernels(context, elementwise);
-        this.products = new ProductKernels(context, elementwise, cublas);
+        this.products = new ProductKernels(context, elementwise, rows, cublas);
         this.projections = new ProjectionKernels(context, products);
         this.attention = new AttentionKernels(context);
         this.entries = new EntryKernels(context);

@@ -8,15 +8,18 @@ import java.util.Optional;
 final class ProductKernels extends KernelFamily {
 
     private static final long MOST_CHUNK_BYTES = 64L << 20;
+    private static final int MOST_THIN = 4; // outputs
     private final ElementwiseKernels elementwise;
+    private final RowKernels rows;
     private final Optional<CublasLt> cublas;
     private Optional<DeviceMemory.Block> productWorkspace = Optional.empty();
 
     /**
      * @param cublas the library, empty for own kernels alone
      */
-    ProductKernels(CudaContext context, ElementwiseKernels elementwise, Optional<CublasLt> cublas) {
+    ProductKernels(CudaContext context, ElementwiseKernels elementwise, RowKernels rows, Optional<CublasLt> cublas) {
         super(context);
+        this.rows = rows;
         this.elementwise = elementwise;
         this.cublas = cublas;
     }
@@ -39,6 +42,10 @@ final class ProductKernels extends KernelFamily {
         if (cublas.isPresent() && inner > 0 && multiplyByLibrary(out, base, a, transposeA, b, transposeB, inner)) {
             return;
         }
+        boolean isOwnBase = base.isEmpty() || bytes(base.get()) == bytes(out);
+        if (isOwnBase && multiplyThin(out, a, transposeA, b, transposeB, inner, base.isPresent())) {
+            return;
+        }
         if (base.isPresent() && bytes(base.get()) != bytes(out)) {
             elementwise.copy(out, base.get());
         }
@@ -51,6 +58,7 @@ final class ProductKernels extends KernelFamily {
         // the count of what is summed over is known to the device alone, and cuBLASLt takes sizes from the host
         boolean isCountedSum = transposeA && !a.extent().isExact();
         if (isCountedSum && !narrow
+                || !narrow && isNarrow(out)
                 || narrow && !(canBeNarrow(a) && canBeNarrow(b))
                 || base.isPresent() && isNarrow(base.get()) != isNarrow(out)) {
             return false;
@@ -94,6 +102,38 @@ final class ProductKernels extends KernelFamily {
 
     /** All that decides what the library does for a product. */
     private record Product(CublasLt.Sizes sizes, long out, long base, CublasLt.Factor a, CublasLt.Factor b) {}
+
+    /** The products of a router with one output, or few: rows of bfloat16 are read once. False for all others. */
+    private boolean multiplyThin(
+            Tensor out, Tensor a, boolean transposeA, Tensor b, boolean transposeB, int inner, boolean accumulate) {
+        if (!transposeA && transposeB && out.columns() <= MOST_THIN && isThinWeight(b) && areVectors(a)) {
+            vectors(kernel("narrowThin").pointer(target(out)).pointer(bytes(a)).pointer(bytes(b)), a)
+                    .integer(out.columns())
+                    .flag(accumulate)
+                    .launch(Math.min((a.rows() + 7) / 8, 1 << 16), 1, 1, 256, 1, 0);
+            return true;
+        }
+        if (transposeA && !transposeB && out.rows() == 1 && !isNarrow(a) && isNarrow(b)) {
+            rows.sumColumns(target(out), address(b), 0, address(a), 0, 1, b, 1, accumulate);
+            return true;
+        }
+        if (!transposeA && !transposeB && inner == 1 && isThinWeight(b) && !isNarrow(a) && areVectors(out)) {
+            vectors(
+                            kernel("narrowOuter")
+                                    .pointer(targetBytes(out))
+                                    .pointer(bytes(a))
+                                    .pointer(bytes(b)),
+                            out)
+                    .flag(accumulate)
+                    .overElements(vectorCount(out));
+            return true;
+        }
+        return false;
+    }
+
+    private boolean isThinWeight(Tensor weight) {
+        return !isNarrow(weight) && bytes(weight) % 16 == 0 && weight.columns() % 8 == 0;
+    }
 
     /** Whether a factor is, or may be copied, in bfloat16: weights may, logits of routers and gates are too narrow. */
     private boolean canBeNarrow(Tensor tensor) {

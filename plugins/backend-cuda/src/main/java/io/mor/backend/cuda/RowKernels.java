@@ -91,7 +91,7 @@ final class RowKernels extends KernelFamily {
      * @param variant which row of out a row belongs to, 0 if all belong to the first
      * @param rows whose extent and columns count
      */
-    private void sumColumns(
+    void sumColumns(
             long out,
             long a,
             long b,

@@ -271,6 +271,49 @@ extern "C" __global__ void __launch_bounds__(256) narrowScaleRows(
   }
 }
 
+// ---- products with few outputs, weights in 32 bit
+
+// out [rows, outputs] (+)= x @ weightT, a warp per row
+extern "C" __global__ void __launch_bounds__(256) narrowThin(
+    Values out, const uint4* x, const float* weight, int bound, const int* count, int vectors, int outputs, int accumulate) {
+  int rows = rowsOf(bound, count);
+  int warps = blockDim.x / WARP;
+  for (i64 row = (i64)blockIdx.x * warps + threadIdx.x / WARP; row < rows; row += (i64)gridDim.x * warps) {
+    for (int output = 0; output < outputs; output++) {
+      float sum = 0.0f;
+      for (int c = threadIdx.x % WARP; c < vectors; c += WARP) {
+        float values[8], scale[8];
+        unpack(x[row * vectors + c], values);
+        read8(weight + ((i64)output * vectors + c) * 8, scale);
+        EACH8 sum = fmaf(values[e], scale[e], sum);
+      }
+      sum = reduceTeam<WARP, Sum>(sum);
+      if (threadIdx.x % WARP == 0) {
+        put(out, row * outputs + output, sum, accumulate);
+      }
+    }
+  }
+}
+
+// out (+)= a [rows, 1] @ b [1, columns]
+extern "C" __global__ void __launch_bounds__(256) narrowOuter(
+    uint4* out, const float* a, const float* b, int bound, const int* count, int vectors, int accumulate) {
+  FOR_EACH_VECTOR(i) {
+    int r, c;
+    split(i, vectors, r, c);
+    float values[8];
+    read8(b + 8 * c, values);
+    float factor = a[r];
+    EACH8 values[e] *= factor;
+    if (accumulate) {
+      float sums[8];
+      unpack(out[i], sums);
+      EACH8 values[e] += sums[e];
+    }
+    out[i] = pack(values);
+  }
+}
+
 // ---- norms: a warp per row, N vectors per lane, which stay in registers
 
 #define VECTOR_KERNEL(name, parameters, arguments)                                                   \
