@@ -3,6 +3,7 @@ package io.mor.api.tensor;
 import io.mor.api.plugin.Stability;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.UnaryOperator;
 
 /**
  * The differentiable operations that routers, blocks and selectors are written in. Who writes with them never writes a backward pass,
@@ -185,6 +186,14 @@ public interface Ops {
     /** {@code base + swiGlu(gate, up) @ weightT}, as one operation, which may calculate the product of gate and up again for gradients. */
     default Tensor addGatedLinear(Tensor base, Tensor gate, Tensor up, Tensor weight) {
         return addLinear(base, swiGlu(gate, up), weight);
+    }
+
+    /**
+     * What a layer makes of rows, as {@code layer.apply(x)}. What it calculates on the way may be calculated again for gradients instead of kept: then
+     * it runs a second time, and must do the same.
+     */
+    default Tensor recomputable(Tensor x, UnaryOperator<Tensor> layer) {
+        return layer.apply(x);
     }
 
     /** Per row {@code -ln softmax(logits)[target]}: {@code [rows, 1]}. */

@@ -55,7 +55,7 @@ public record TrainingConfig(
         @Help("largest gradient norm; 0: no clipping") @DefaultValue("1.0") @Range(min = 0)
         double clipNorm,
 
-        @Help("what is calculated again for gradients instead of kept, to the same bits: none, norms-and-gates")
+        @Help("what is calculated again for gradients instead of kept, to the same bits: none, norms-and-gates, layers")
         @DefaultValue("none")
         Recomputation recompute,
 

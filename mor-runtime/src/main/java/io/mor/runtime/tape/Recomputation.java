@@ -5,5 +5,7 @@ public enum Recomputation {
     /** Nothing: the most memory, the least work. */
     NONE,
     /** What norms and gated units hand on to products: cheap beside the products, and about a third of what a layer keeps. */
-    NORMS_AND_GATES
+    NORMS_AND_GATES,
+    /** Layers as a whole: what each begins with is kept, and it runs once more on the way back. The least memory, a third more work. */
+    LAYERS
 }

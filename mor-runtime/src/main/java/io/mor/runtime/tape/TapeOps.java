@@ -20,6 +20,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 
 /**
@@ -37,6 +38,7 @@ public final class TapeOps implements Ops {
     private final Gradients gradients;
     private final Set<Tensor> tracked = Collections.newSetFromMap(new IdentityHashMap<>());
     private final List<Runnable> tape = new ArrayList<>();
+    private Optional<List<Tensor>> results = Optional.empty(); // of the layer that runs, if anyone asks
 
     /**
      * Operations of one call.
@@ -115,6 +117,53 @@ public final class TapeOps implements Ops {
         return tracked.contains(x);
     }
 
+    private void track(Tensor result) {
+        tracked.add(result);
+        results.ifPresent(all -> all.add(result));
+    }
+
+    /** Runs a layer and tells all the results in it that want gradients, in their order. */
+    private Layer watch(Tensor x, UnaryOperator<Tensor> layer) {
+        Optional<List<Tensor>> outer = results;
+        List<Tensor> own = new ArrayList<>();
+        results = Optional.of(own);
+        try {
+            return new Layer(layer.apply(x), own);
+        } finally {
+            results = outer;
+            outer.ifPresent(all -> all.addAll(own));
+        }
+    }
+
+    /** What a layer made, and all that it made on the way. */
+    private record Layer(Tensor out, List<Tensor> results) {}
+
+    @Override
+    public Tensor recomputable(Tensor x, UnaryOperator<Tensor> layer) {
+        if (recomputation != Recomputation.LAYERS || tracked.isEmpty()) {
+            return layer.apply(x);
+        }
+        int begin = tape.size();
+        Layer first = watch(x, layer);
+        tape.subList(begin, tape.size()).clear();
+        tape.add(() -> {
+            // results of the first run that others used, such as keys and values, have gradients too
+            if (first.results().stream().allMatch(result -> gradients.of(result).isEmpty())) {
+                return;
+            }
+            int again = tape.size();
+            Layer second = watch(x, layer);
+            for (int i = 0; i < first.results().size(); i++) {
+                Tensor result = second.results().get(i);
+                gradients.of(first.results().get(i)).ifPresent(gradient -> gradients.handOver(result, gradient));
+            }
+            for (int i = tape.size() - 1; i >= again; i--) {
+                tape.remove(i).run();
+            }
+        });
+        return first.out();
+    }
+
     /** Records how the result's gradient flows back, if any input is tracked. */
     private Tensor record(Tensor result, Consumer<Tensor> backward, Tensor... inputs) {
         boolean wanted = false;
@@ -122,7 +171,7 @@ public final class TapeOps implements Ops {
             wanted |= tracks(input);
         }
         if (wanted) {
-            tracked.add(result);
+            track(result);
             tape.add(() -> gradients.of(result).ifPresent(backward));
         }
         return result;
@@ -563,8 +612,8 @@ public final class TapeOps implements Ops {
         Stream<Tensor> inputs =
                 Stream.concat(Stream.of(x, weight), projections.stream().map(Projection::weight));
         if (inputs.anyMatch(this::tracks)) {
-            tracked.addAll(made);
-            boolean again = recomputation != Recomputation.NONE;
+            made.forEach(this::track);
+            boolean again = recomputation == Recomputation.NORMS_AND_GATES;
             tape.add(() -> normedLinearsBackward(
                     x,
                     weight,
@@ -653,7 +702,7 @@ public final class TapeOps implements Ops {
         backend.swiGlu(inner, gate, up);
         Tensor out = like(base);
         backend.matmulAdd(out, base, inner, false, weight, true);
-        boolean again = recomputation != Recomputation.NONE && tracks(gate);
+        boolean again = recomputation == Recomputation.NORMS_AND_GATES && tracks(gate);
         return record(
                 out,
                 dy -> {

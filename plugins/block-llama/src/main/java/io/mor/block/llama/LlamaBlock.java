@@ -2,6 +2,7 @@ package io.mor.block.llama;
 
 import io.mor.api.block.BlockPlacement;
 import io.mor.api.block.RecursionBlock;
+import io.mor.api.cache.KvView;
 import io.mor.api.cache.KvViews;
 import io.mor.api.model.ModelShape;
 import io.mor.api.routing.TokenBatch;
@@ -47,7 +48,9 @@ public final class LlamaBlock implements RecursionBlock {
         Optional<IntTensor> norm = normsPerRecursion ? Optional.of(normOfEachRow(context, batch)) : Optional.empty();
         Tensor current = rows;
         for (int j = 0; j < layers.size(); j++) {
-            current = layers.get(j).apply(context, batch, current, norm, caches.layer(j));
+            LlamaLayer layer = layers.get(j);
+            KvView cache = caches.layer(j);
+            current = context.ops().recomputable(current, x -> layer.apply(context, batch, x, norm, cache));
         }
         return current;
     }
