@@ -5,12 +5,15 @@
 #   machine   what is here: GPU, driver, compilers, the doctor's report
 #   tests     every test of the backend, with JUnit's console launcher
 #   golden    the golden cases in single precision, both modes, and in bfloat16 with the recorded selections forced
+#   graphs    training and decoding that are replayed as CUDA graphs, beside the same launched kernel by kernel: bit for bit
 #   timings   kernels beside the card's own rates, on the class path and on the module path
 #   throughput  whole training steps of the paper's sizes in bfloat16: tokens/s, memory, and a step's parts beside their limits; MOR_GPU_MODELS names
 #             models as TrainingThroughput takes them, MOR_GPU_OPTIONS its options
 #   train     small models with the mor command: the loss on cuda beside that on cpu, tokens/s, and a run that was killed and resumed
-#   sanitize  compute-sanitizer over the contract: memcheck, racecheck, initcheck
-# Without a part: machine, tests, golden, timings, train. Results go to $OUT (default docs/benchmarks/gpu); the last lines say what passed.
+#   sanitize  compute-sanitizer's memcheck, racecheck and initcheck side by side, over two steps of training, evaluation and generation of small models: expert
+#             choice in bfloat16, token choice in single precision. The contract's tests take too long under it, as each opens the card anew.
+#             MOR_GPU_SANITIZE_LIMIT is the seconds that one command may take (100)
+# Without a part: machine, tests, golden, graphs, timings, train. Results go to $OUT (default docs/benchmarks/gpu); the last lines say what passed.
 set -uo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 out=${OUT:-$root/docs/benchmarks/gpu}
@@ -66,6 +69,10 @@ tests() {
 
 golden() {
   junit --class-path "$gpu/tests/mor-cli:$libs" --select-class io.mor.it.GoldenCasesOnGpuTest
+}
+
+graphs() {
+  junit --class-path "$gpu/tests/mor-cli:$libs" --select-class io.mor.it.TrainingStepsOnGpuTest --select-class io.mor.it.GenerationOnGpuTest
 }
 
 timings() {
@@ -180,7 +187,8 @@ resume_after_kill() {
   fi
 }
 
-train() {
+# the mor command's jars into a folder of their own, and no runs of before
+unpack_command() {
   if [ ! -f "$gpu/input.txt" ]; then
     echo "no text to train on in $pack; see MOR_GPU_TEXT in mor-bench/gpu/pack.sh"
     return 2
@@ -190,6 +198,10 @@ train() {
   while read -r jar; do
     cp "$gpu/lib/$jar" "$work/mor/"
   done < "$gpu/mor.jars"
+}
+
+train() {
+  unpack_command || return 2
   local failed=0
   local router=(model.sharing=middle-cycle model.recursions=3 router.type=expert-choice kv-cache.type=recursion-wise)
   mor doctor 2>&1 | cut -c1-240
@@ -200,30 +212,58 @@ train() {
   return $failed
 }
 
+# a tool, the name of a run, its settings: trains two steps and generates, each under the tool
+sanitize_model() {
+  local tool=$1 name=$2-$1 arguments command failed=0
+  shift 2
+  local under=(timeout -k 5 "${MOR_GPU_SANITIZE_LIMIT:-100}" compute-sanitizer --tool "$tool" --error-exitcode 9 --target-processes all --print-limit 5)
+  mapfile -t arguments < <(train_steps=2 train_arguments "$name" cuda training.batch=3 training.evaluation.batches=1 training.checkpoint.every=0 \
+    data.shards="$work/shards-$tool" model.layers=5 "$@")
+  "${under[@]}" "${mor_java[@]}" train "${arguments[@]}" < /dev/null || failed=$?
+  if [ $failed -eq 0 ]; then
+    "${under[@]}" "${mor_java[@]}" generate "$work/runs/$name" --prompt "To be" --max-tokens 6 < /dev/null || failed=$?
+  fi
+  return $failed
+}
+
+sanitize_with() {
+  local router=(model.sharing=middle-cycle model.recursions=3)
+  sanitize_model "$1" san-expert "${router[@]}" router.type=expert-choice kv-cache.type=recursion-wise \
+    backend.mode=fast backend.precision=bf16 training.recompute=norms-and-gates &&
+    sanitize_model "$1" san-token "${router[@]}" router.type=token-choice kv-cache.type=shared backend.mode=invariant
+}
+
 sanitize() {
-  local failed=0
+  unpack_command || return 2
+  local failed=0 tool result
+  local -A processes=()
   for tool in memcheck racecheck initcheck; do
-    echo "== $tool"
-    compute-sanitizer --tool "$tool" --error-exitcode 9 --target-processes all --print-limit 5 \
-      "${java[@]}" -jar "$gpu/junit-console.jar" execute --disable-banner --fail-if-no-tests --details=summary \
-      --class-path "$gpu/tests/backend-cuda:$libs" --select-class io.mor.backend.cuda.CudaBackendTest \
-      --exclude-methodname '.*(fiftyRounds|tooMuchMemory|outOfMemory).*' || failed=$?
+    sanitize_with "$tool" > "$out/sanitizer-$tool.txt" 2>&1 &
+    processes[$tool]=$!
+  done
+  for tool in memcheck racecheck initcheck; do
+    wait "${processes[$tool]}"
+    result=$?
+    [ $result -eq 0 ] || failed=1
+    echo "== $tool: $([ $result -eq 0 ] && echo clean || echo "FAILED ($result; 9: errors were found, 124: out of time)")"
+    grep -E 'ERROR SUMMARY|RACECHECK SUMMARY|========= (Invalid|Uninit|Error|Race|Potential)' "$out/sanitizer-$tool.txt" | sort | uniq -c | head -20
   done
   return $failed
 }
 
 failed=0
-for chosen in "${@:-machine tests golden timings train}"; do
+for chosen in "${@:-machine tests golden graphs timings train}"; do
   for name in $chosen; do
     case $name in
       machine) part machine machine.txt machine ;;
       tests) part tests tests.txt tests ;;
       golden) part golden golden.txt golden ;;
+      graphs) part graphs graphs.txt graphs ;;
       timings) part timings timings.txt timings && part "timings as modules" modules.txt modules ;;
       throughput) part throughput throughput.txt throughput ;;
       train) part train train.txt train ;;
       sanitize) part sanitize sanitizer.txt sanitize ;;
-      *) echo "run-all.sh: no part '$name'; there are machine, tests, golden, timings, throughput, train, sanitize" >&2; exit 2 ;;
+      *) echo "run-all.sh: no part '$name'; there are machine, tests, golden, graphs, timings, throughput, train, sanitize" >&2; exit 2 ;;
     esac || failed=1
   done
 done
