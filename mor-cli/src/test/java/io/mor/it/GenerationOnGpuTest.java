@@ -28,7 +28,11 @@ class GenerationOnGpuTest {
     private static final List<GenerationRequest> REQUESTS = List.of(
             GenerationRequest.of(3, 1, 4, 1, 5).maxTokens(30).build(),
             GenerationRequest.of(2, 7).maxTokens(12).build(),
-            GenerationRequest.of(1, 2, 3, 4, 5, 6, 7).maxTokens(25).temperature(1).seed(3).build());
+            GenerationRequest.of(1, 2, 3, 4, 5, 6, 7)
+                    .maxTokens(25)
+                    .temperature(1)
+                    .seed(3)
+                    .build());
 
     static List<Routing> routings() {
         return List.of(Routing.emaCutoff(), Routing.tokenChoice());
@@ -45,8 +49,7 @@ class GenerationOnGpuTest {
             expected = generate(tiny);
         }
         for (boolean graphs : new boolean[] {false, true}) {
-            CudaBackend backend =
-                    new CudaBackend(new CudaConfig(0, CudaPrecision.F32, CudaMode.INVARIANT, graphs, ""));
+            CudaBackend backend = new CudaBackend(new CudaConfig(0, CudaPrecision.F32, CudaMode.INVARIANT, graphs, ""));
             try (TinyModel tiny =
                     TinyModel.routed(backend, Sharing.MIDDLE_CYCLE, 5, 3, new RecursionWiseCache(), routing)) {
                 List<GenerationResult> results = generate(tiny);
@@ -55,16 +58,14 @@ class GenerationOnGpuTest {
                     assertEquals(expected.get(i).depths(), results.get(i).depths());
                 }
                 System.out.println(routing.name() + ", graphs " + graphs + ": " + backend.graphUse());
-                assertTrue(
-                        graphs != backend.graphUse().startsWith("0 runs replayed"),
-                        backend.graphUse());
+                assertTrue(graphs != backend.graphUse().startsWith("0 runs replayed"), backend.graphUse());
             }
         }
     }
 
     private static List<GenerationResult> generate(TinyModel tiny) {
-        try (Generator generator = new Generator(
-                tiny.model, tiny.weights, Optional.empty(), GeneratorOptions.forSequences(3))) {
+        try (Generator generator =
+                new Generator(tiny.model, tiny.weights, Optional.empty(), GeneratorOptions.forSequences(3))) {
             return generator.generate(REQUESTS, GenerationListener.NONE);
         }
     }
