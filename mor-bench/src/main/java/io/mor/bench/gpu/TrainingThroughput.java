@@ -8,6 +8,7 @@ import io.mor.backend.cuda.CudaConfig;
 import io.mor.backend.cuda.CudaDoctor;
 import io.mor.backend.cuda.CudaMode;
 import io.mor.backend.cuda.CudaPrecision;
+import io.mor.backend.cuda.CudaProducts;
 import io.mor.backend.cuda.KernelTime;
 import io.mor.runtime.data.Batch;
 import io.mor.runtime.model.Weights;
@@ -31,7 +32,7 @@ import java.util.SplittableRandom;
  * <p>Arguments: {@code KEY=VALUE...} and models. A model is {@code SIZE[:RECURSIONS[:RECOMPUTE]]}: {@code 360m} is vanilla, {@code 360m:3} a middle
  * cycle with expert choice and 3 recursions, {@code 135m:1:none} vanilla with nothing recomputed. Keys: {@code batch} (16), {@code context} (2048),
  * {@code steps} (10), {@code warm-up} (3), {@code precision} (bf16 or f32), {@code recompute} (norms-and-gates or none, where a model does not
- * say), {@code kernels} (folder for compiled kernels), {@code details} (true lists every kernel), {@code graphs} (true; false launches kernel by
+ * say), {@code products} (first or fastest), {@code kernels} (folder for compiled kernels), {@code details} (true lists every kernel), {@code graphs} (true; false launches kernel by
  * kernel).
  */
 public final class TrainingThroughput {
@@ -54,6 +55,7 @@ public final class TrainingThroughput {
             String kernels,
             boolean details,
             boolean graphs,
+            CudaProducts products,
             List<String> models) {
 
         static Options of(String[] arguments) {
@@ -67,6 +69,7 @@ public final class TrainingThroughput {
                     "",
                     false,
                     true,
+                    CudaProducts.FIRST,
                     Arrays.stream(arguments).filter(each -> !each.contains("=")).toList());
             for (String argument : arguments) {
                 if (argument.contains("=")) {
@@ -81,7 +84,8 @@ public final class TrainingThroughput {
         }
 
         private Options withModels(List<String> chosen) {
-            return new Options(batch, context, steps, warmUp, precision, recompute, kernels, details, graphs, chosen);
+            return new Options(
+                    batch, context, steps, warmUp, precision, recompute, kernels, details, graphs, products, chosen);
         }
 
         private Options with(String key, String value) {
@@ -91,13 +95,11 @@ public final class TrainingThroughput {
                     key.equals("steps") ? Integer.parseInt(value) : steps,
                     key.equals("warm-up") ? Integer.parseInt(value) : warmUp,
                     key.equals("precision") ? CudaPrecision.valueOf(value.toUpperCase(Locale.ROOT)) : precision,
-                    key.equals("recompute")
-                            ? Recomputation.valueOf(
-                                    value.toUpperCase(Locale.ROOT).replace('-', '_'))
-                            : recompute,
+                    key.equals("recompute") ? recomputation(value) : recompute,
                     key.equals("kernels") ? value : kernels,
                     key.equals("details") ? Boolean.parseBoolean(value) : details,
                     key.equals("graphs") ? Boolean.parseBoolean(value) : graphs,
+                    key.equals("products") ? CudaProducts.valueOf(value.toUpperCase(Locale.ROOT)) : products,
                     models);
         }
     }
@@ -124,8 +126,8 @@ public final class TrainingThroughput {
             for (String name : options.models) {
                 long start = System.nanoTime();
                 // one backend for each, so that each has its own peak
-                try (CudaBackend backend = new CudaBackend(
-                        new CudaConfig(0, options.precision, CudaMode.FAST, options.graphs, options.kernels))) {
+                try (CudaBackend backend = new CudaBackend(new CudaConfig(
+                        0, options.precision, CudaMode.FAST, options.graphs, options.products, options.kernels))) {
                     String[] words = name.split(":");
                     TrainingThroughput throughput = new TrainingThroughput(backend, options);
                     throughput.measureRates();
@@ -220,10 +222,11 @@ public final class TrainingThroughput {
             System.out.printf(Locale.ROOT, "== %s, %s%n", name, backend.description());
             System.out.printf(
                     Locale.ROOT,
-                    "  B=%d T=%d recompute=%s: %,.0f tokens/s, step %.2f ms (mean of %d one after the other; the host took %.2f to %.2f for one), peak %.2f GiB%n",
+                    "  B=%d T=%d recompute=%s products=%s: %,.0f tokens/s, step %.2f ms (mean of %d one after the other; the host took %.2f to %.2f for one), peak %.2f GiB%n",
                     options.batch,
                     options.context,
                     recompute,
+                    options.products,
                     perSecond,
                     mean * 1e3,
                     samples.length,

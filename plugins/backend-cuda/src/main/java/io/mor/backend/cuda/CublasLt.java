@@ -10,7 +10,9 @@ import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
@@ -36,6 +38,9 @@ final class CublasLt implements AutoCloseable {
     private static final int ORDERED_REDUCTIONS =
             2 | 4; // through the workspace; 1, in place, adds in an order of chance
     private static final int NOT_SUPPORTED = 15; // CUBLAS_STATUS_NOT_SUPPORTED
+    private static final int CANDIDATES = 8; // algorithms that are measured
+    private static final double WORTH = 0.985; // of the first's time, from which another is taken
+    private static final double MEASURED_FROM = 1e9; // operations: smaller products are not measured
     private static final int ALGORITHM = 64;
     private static final int HEURISTIC_RESULT = 96;
 
@@ -77,7 +82,14 @@ final class CublasLt implements AutoCloseable {
      *
      * @param alignment of the addresses, 2 to 256
      */
-    private record Shape(Sizes sizes, boolean transposeA, boolean transposeB, int alignment) {}
+    private record Shape(Sizes sizes, boolean transposeA, boolean transposeB, int alignment) {
+
+        /** Without spaces. */
+        String name() {
+            return sizes.m + "x" + sizes.n + "x" + sizes.inner + (sizes.narrowOut ? "-bf16" : "-f32")
+                    + (transposeA ? "-a" : "") + (transposeB ? "-b" : "") + "-" + alignment;
+        }
+    }
 
     /** Descriptors and algorithm of one shape, in native memory. */
     private record Plan(
@@ -85,7 +97,12 @@ final class CublasLt implements AutoCloseable {
             MemorySegment left,
             MemorySegment right,
             MemorySegment out,
-            MemorySegment algorithm) {}
+            List<MemorySegment> algorithms) {
+
+        Plan with(MemorySegment algorithm) {
+            return new Plan(product, left, right, out, List.of(algorithm));
+        }
+    }
 
     private final Path library;
     private final Arena arena = Arena.ofShared();
@@ -95,6 +112,41 @@ final class CublasLt implements AutoCloseable {
     private final MemorySegment one = arena.allocate(ValueLayout.JAVA_FLOAT);
     private final MemorySegment beta = arena.allocate(ValueLayout.JAVA_FLOAT);
     private final Map<Shape, Optional<Plan>> plans = new HashMap<>();
+    private Optional<Measuring> measuring = Optional.empty();
+
+    /** Times products on the device. */
+    interface Clock {
+        /**
+         * Seconds that a product takes on the device.
+         *
+         * @param bytes of its result, for which memory is lent
+         * @param product is given the lent memory, a workspace and the stream
+         */
+        double seconds(long bytes, Trial product);
+    }
+
+    /** A product that is timed. */
+    @FunctionalInterface
+    interface Trial {
+        /** Starts it. */
+        void start(long out, long workspace, long stream);
+    }
+
+    private record Measuring(ProductChoices choices, Clock clock) {}
+
+    /** From now on the fastest of the library's candidates is taken for large products in bfloat16, as measured here or before. */
+    void measure(ProductChoices choices, Clock clock) {
+        measuring = Optional.of(new Measuring(choices, clock));
+    }
+
+    /** The library's version. */
+    long version() {
+        try {
+            return (long) function(LONG, "cublasLtGetVersion").invokeExact();
+        } catch (Throwable e) {
+            throw unchecked(e);
+        }
+    }
 
     /**
      * Loads a library; the device's context must be current.
@@ -139,10 +191,14 @@ final class CublasLt implements AutoCloseable {
     }
 
     private MethodHandle function(String name, MemoryLayout... arguments) {
+        return function(INT, name, arguments);
+    }
+
+    private MethodHandle function(MemoryLayout result, String name, MemoryLayout... arguments) {
         MemorySegment symbol = symbols.find(name)
                 .orElseThrow(() ->
                         new CudaUnavailableException(library + " has no function " + name + "; install CUDA 12 or 13"));
-        return Linker.nativeLinker().downcallHandle(symbol, FunctionDescriptor.of(INT, arguments));
+        return Linker.nativeLinker().downcallHandle(symbol, FunctionDescriptor.of(result, arguments));
     }
 
     /**
@@ -156,6 +212,11 @@ final class CublasLt implements AutoCloseable {
     void multiply(Sizes sizes, long out, long base, Factor a, Factor b, long workspace, long stream) {
         Plan plan = planned(sizes, out, base, a, b)
                 .orElseThrow(() -> new IllegalStateException("cuBLASLt has no algorithm for " + sizes));
+        start(plan, plan.algorithms.getFirst(), out, base, a, b, workspace, stream);
+    }
+
+    private void start(
+            Plan plan, MemorySegment algorithm, long out, long base, Factor a, Factor b, long workspace, long stream) {
         beta.set(ValueLayout.JAVA_FLOAT, 0, base == 0 ? 0f : 1f);
         try {
             check(
@@ -172,11 +233,11 @@ final class CublasLt implements AutoCloseable {
                             plan.out,
                             MemorySegment.ofAddress(out),
                             plan.out,
-                            plan.algorithm,
+                            algorithm,
                             MemorySegment.ofAddress(workspace),
                             WORKSPACE,
                             MemorySegment.ofAddress(stream)),
-                    "multiplying " + sizes);
+                    "multiplying");
         } catch (Throwable e) {
             throw unchecked(e);
         }
@@ -192,10 +253,48 @@ final class CublasLt implements AutoCloseable {
         Shape shape = new Shape(sizes, a.transposed, b.transposed, alignment);
         Optional<Plan> planned = plans.get(shape);
         if (planned == null) {
-            planned = plan(shape);
+            planned = plan(shape)
+                    .map(plan -> measuring.isPresent() && isMeasured(sizes) ? fastest(shape, plan, a, b) : plan);
             plans.put(shape, planned);
         }
         return planned;
+    }
+
+    private static boolean isMeasured(Sizes sizes) {
+        return sizes.narrowFactors && sizes.operations() >= MEASURED_FROM;
+    }
+
+    /** The plan with the algorithm that is kept for it, else with the one that is the fastest now, which is then kept. */
+    private Plan fastest(Shape shape, Plan plan, Factor a, Factor b) {
+        ProductChoices choices = measuring.get().choices;
+        Optional<byte[]> kept = choices.get(shape.name());
+        if (kept.isPresent() && kept.get().length == ALGORITHM) {
+            MemorySegment algorithm = arena.allocate(ALGORITHM, 8);
+            algorithm.copyFrom(MemorySegment.ofArray(kept.get()));
+            return plan.with(algorithm);
+        }
+        if (!choices.isWritable()) {
+            return plan;
+        }
+        long bytes = (long) shape.sizes.m * shape.sizes.n * (shape.sizes.narrowOut ? 2 : 4);
+        MemorySegment first = plan.algorithms.getFirst();
+        MemorySegment best = first;
+        double least = 0;
+        for (MemorySegment candidate : plan.algorithms) {
+            double seconds = measuring
+                    .get()
+                    .clock
+                    .seconds(
+                            bytes, (out, workspace, stream) -> start(plan, candidate, out, 0, a, b, workspace, stream));
+            if (candidate == first) {
+                least = WORTH * seconds;
+            } else if (seconds < least) {
+                least = seconds;
+                best = candidate;
+            }
+        }
+        choices.put(shape.name(), best.toArray(ValueLayout.JAVA_BYTE));
+        return plan.with(best);
     }
 
     private Optional<Plan> plan(Shape shape) {
@@ -218,7 +317,7 @@ final class CublasLt implements AutoCloseable {
                     : layout(call, factors, sizes.inner, sizes.m);
             MemorySegment out = layout(call, sizes.narrowOut ? BFLOAT16 : FLOAT32, sizes.n, sizes.m);
             return choose(call, shape, product, left, right, out)
-                    .map(algorithm -> new Plan(product, left, right, out, algorithm));
+                    .map(algorithms -> new Plan(product, left, right, out, algorithms));
         } catch (Throwable e) {
             throw unchecked(e);
         }
@@ -242,7 +341,7 @@ final class CublasLt implements AutoCloseable {
         return created.get(POINTER, 0);
     }
 
-    private Optional<MemorySegment> choose(
+    private Optional<List<MemorySegment>> choose(
             Arena call, Shape shape, MemorySegment product, MemorySegment left, MemorySegment right, MemorySegment out)
             throws Throwable {
         MemorySegment created = call.allocate(POINTER);
@@ -262,7 +361,8 @@ final class CublasLt implements AutoCloseable {
                         (int) set.invokeExact(preference, PREFERENCE_ALIGNMENT + operand, number, 4L),
                         "stating the alignment");
             }
-            MemorySegment result = call.allocate(HEURISTIC_RESULT, 8);
+            int wanted = measuring.isPresent() && isMeasured(shape.sizes) ? CANDIDATES : 1;
+            MemorySegment results = call.allocate((long) HEURISTIC_RESULT * wanted, 8);
             MemorySegment found = call.allocate(INT);
             int status = (int) function(
                             "cublasLtMatmulAlgoGetHeuristic",
@@ -276,16 +376,20 @@ final class CublasLt implements AutoCloseable {
                             INT,
                             POINTER,
                             POINTER)
-                    .invokeExact(handle, product, left, right, out, out, preference, 1, result, found);
+                    .invokeExact(handle, product, left, right, out, out, preference, wanted, results, found);
             if (status != NOT_SUPPORTED) {
                 check(status, "choosing an algorithm for " + shape);
             }
             if (found.get(INT, 0) < 1) {
                 return Optional.empty();
             }
-            MemorySegment algorithm = arena.allocate(ALGORITHM, 8);
-            algorithm.copyFrom(result.asSlice(0, ALGORITHM));
-            return Optional.of(algorithm);
+            List<MemorySegment> algorithms = new ArrayList<>();
+            for (int i = 0; i < found.get(INT, 0); i++) {
+                MemorySegment algorithm = arena.allocate(ALGORITHM, 8);
+                algorithm.copyFrom(results.asSlice((long) HEURISTIC_RESULT * i, ALGORITHM));
+                algorithms.add(algorithm);
+            }
+            return Optional.of(List.copyOf(algorithms));
         } finally {
             check(
                     (int) function("cublasLtMatmulPreferenceDestroy", POINTER).invokeExact(preference),

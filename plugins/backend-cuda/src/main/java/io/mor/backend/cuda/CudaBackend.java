@@ -75,6 +75,11 @@ public final class CudaBackend implements Backend {
         this.transfers = context.transfers;
         try {
             this.cublas = mode == CudaMode.FAST ? openCublas(search) : Optional.empty();
+            if (config.products() == CudaProducts.FASTEST) {
+                cublas.ifPresent(library -> library.measure(
+                        new ProductChoices(config.kernelFolder(), device.name, library.version()),
+                        new ProductClock(context)));
+            }
         } catch (RuntimeException | Error e) {
             context.close();
             throw e;

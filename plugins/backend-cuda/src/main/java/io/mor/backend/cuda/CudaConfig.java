@@ -13,6 +13,7 @@ import java.util.Objects;
  * @param precision the format of tensors
  * @param mode which promises matrix products keep
  * @param graphs whether steps that repeat are replayed as CUDA graphs; the results are the same
+ * @param products which of cuBLASLt's algorithms large products in bfloat16 take
  * @param cacheFolder where compiled kernels are kept; empty for {@code mor/cuda} in the user's cache folder
  */
 public record CudaConfig(
@@ -31,6 +32,11 @@ public record CudaConfig(
         @DefaultValue("true")
         boolean graphs,
 
+        @Help(
+                "mode fast, precision bf16: first takes cuBLASLt's first choice for a product; fastest measures its choices once and keeps the result in the cache folder")
+        @DefaultValue("first")
+        CudaProducts products,
+
         @Help("folder for compiled kernels; empty for the user's cache folder") @DefaultValue("")
         String cacheFolder) {
 
@@ -38,7 +44,13 @@ public record CudaConfig(
     public CudaConfig {
         Objects.requireNonNull(precision, "precision is null");
         Objects.requireNonNull(mode, "mode is null");
+        Objects.requireNonNull(products, "products is null");
         Objects.requireNonNull(cacheFolder, "cacheFolder is null");
+    }
+
+    /** The library's first choice for products. */
+    public CudaConfig(int device, CudaPrecision precision, CudaMode mode, boolean graphs, String cacheFolder) {
+        this(device, precision, mode, graphs, CudaProducts.FIRST, cacheFolder);
     }
 
     /** GPU 0, single precision, row-independent products. */
