@@ -822,6 +822,7 @@ abstract class InterceptedBackend implements Backend {
                 .writes("out", out)
                 .reads("base", base)
                 .reads("x", x)
+                .mayOverwriteInputs()
                 .sameShape("out", out, "base", base)
                 .columns("x", x, base.columns())
                 .readsDistinctIndices("index", index, x.extent(), 0, base.rows());

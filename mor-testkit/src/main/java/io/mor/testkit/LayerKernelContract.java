@@ -337,7 +337,7 @@ public interface LayerKernelContract extends OnBench {
             int headDim = 16;
             int[] outputs = {2 * headDim, headDim, headDim};
             Operand x = run.rows("x", run.columns());
-            Operand weights = run.matrix("weights", 4 * headDim, run.columns());
+            Operand weights = run.matrix("weights", 4 * headDim, run.columns(), -0.25, 0.25);
             Operand dweights = run.matrix("dweights", 4 * headDim, run.columns());
             Operand dx = run.rows("dx", run.columns());
             IntOperand position = run.rowInts("position", identity -> identity % 7);
@@ -459,27 +459,32 @@ public interface LayerKernelContract extends OnBench {
 
     @Test
     default void addToRowsAddsGatedRowsAndKeepsTheOthersBits() {
-        for (boolean gated : new boolean[] {false, true}) {
-            bench().kernel().wholeBatch().check(run -> {
-                Operand base = run.matrix("base", 80, run.columns());
-                Operand out = run.matrix("out", 80, run.columns());
-                IntOperand index = run.rowInts("index", identity -> 2 * identity + 1);
-                Operand x = run.rows("x", run.columns());
-                Operand gate = run.rows("gate", 1);
-                Optional<Tensor> factor = gated ? Optional.of(gate.tensor()) : Optional.empty();
-                run.backend().addToRows(out.tensor(), base.tensor(), index.tensor(), x.tensor(), factor);
-                out.expect(2, (row, column) -> {
-                    int from = row % 2 == 1 && row / 2 < run.rows() ? row / 2 : -1;
-                    return base.at(row, column) + (from < 0 ? 0 : x.at(from, column) * (gated ? gate.at(from, 0) : 1));
-                });
-                double[] after = run.backend().readDoubles(out.tensor());
-                for (int i = 0; i < run.columns(); i++) {
-                    if (after[i] != base.at(0, i)) {
-                        throw new AssertionError("a row that was not selected changed its bits");
-                    }
-                }
+        addToRows(false, false);
+        addToRows(true, false);
+        addToRows(false, true);
+        addToRows(true, true);
+    }
+
+    private void addToRows(boolean gated, boolean inPlace) {
+        bench().kernel().wholeBatch().check(run -> {
+            Operand base = run.matrix("base", 80, run.columns());
+            Operand out = inPlace ? base : run.matrix("out", 80, run.columns());
+            IntOperand index = run.rowInts("index", identity -> 2 * identity + 1);
+            Operand x = run.rows("x", run.columns());
+            Operand gate = run.rows("gate", 1);
+            Optional<Tensor> factor = gated ? Optional.of(gate.tensor()) : Optional.empty();
+            run.backend().addToRows(out.tensor(), base.tensor(), index.tensor(), x.tensor(), factor);
+            out.expect(2, (row, column) -> {
+                int from = row % 2 == 1 && row / 2 < run.rows() ? row / 2 : -1;
+                return base.at(row, column) + (from < 0 ? 0 : x.at(from, column) * (gated ? gate.at(from, 0) : 1));
             });
-        }
+            double[] after = run.backend().readDoubles(out.tensor());
+            for (int i = 0; i < run.columns(); i++) {
+                if (after[i] != base.at(0, i)) {
+                    throw new AssertionError("a row that was not selected changed its bits");
+                }
+            }
+        });
     }
 
     private static double sum(int terms, IntToDoubleFunction term) {

@@ -460,9 +460,14 @@ public interface Backend extends AutoCloseable {
         return 4L << 20;
     }
 
-    /** {@code out = base} with {@code gate * x} added to the rows at {@code index}, each at most once; gate {@code [rows, 1]}, empty for 1. */
+    /**
+     * {@code out = base} with {@code gate * x} added to the rows at {@code index}, each at most once; gate {@code [rows, 1]}, empty for 1. out may be
+     * base.
+     */
     default void addToRows(Tensor out, Tensor base, IntTensor index, Tensor x, Optional<Tensor> gate) {
-        copy(out, base);
+        if (out != base) {
+            copy(out, base);
+        }
         if (gate.isEmpty()) {
             scatterAddRows(out, index, x);
             return;

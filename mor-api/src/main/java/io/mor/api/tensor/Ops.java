@@ -94,6 +94,11 @@ public interface Ops {
     /** The rows of {@code x} at {@code index}, in that order; the result has the extent {@code extent}. Gradients of a repeated row add up. */
     Tensor gatherRows(Tensor x, IntTensor index, Extent extent);
 
+    /** As above, of rows none of which is there twice. */
+    default Tensor gatherRows(Tensor x, Rows rows) {
+        return gatherRows(x, rows.index(), rows.extent());
+    }
+
     /** A copy of {@code base} whose rows at {@code index} (each at most once) are the rows of {@code x}. */
     Tensor replaceRows(Tensor base, IntTensor index, Tensor x);
 

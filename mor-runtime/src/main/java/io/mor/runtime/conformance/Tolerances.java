@@ -15,7 +15,8 @@ record Tolerances(double logits, double losses, double gradients) {
         return switch (precision) {
             case FLOAT64 -> new Tolerances(1e-9, 1e-9, 1e-9);
             case FLOAT32 -> new Tolerances(unboundedGate ? 3e-5 : 1e-5, 1e-6, 5e-5);
-            case BFLOAT16 -> new Tolerances(5e-2, 2e-2, 1e-1);
+            // what an unbounded gate multiplies up has lost its digits: its gradients are those of another step
+            case BFLOAT16 -> unboundedGate ? new Tolerances(5e-1, 2e-2, 2) : new Tolerances(5e-2, 2e-2, 2e-1);
         };
     }
 }

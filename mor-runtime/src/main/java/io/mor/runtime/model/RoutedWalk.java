@@ -98,7 +98,7 @@ final class RoutedWalk {
     }
 
     private static Tensor gather(Ops ops, Tensor x, Ops.Rows rows) {
-        return ops.gatherRows(x, rows.index(), rows.extent());
+        return ops.gatherRows(x, rows);
     }
 
     static RoutingState gather(Ops ops, RoutingState state, Ops.Rows rows) {

@@ -473,6 +473,20 @@ public final class TapeOps implements Ops {
     }
 
     @Override
+    public Tensor gatherRows(Tensor x, Rows rows) {
+        checkIndex("gatherRows", rows.index(), rows.extent().bound());
+        Tensor out = result(rows.extent(), x.columns());
+        backend.gatherRows(out, x, rows.index(), false);
+        return record(
+                out,
+                dy -> {
+                    Tensor dx = gradients.added(x);
+                    backend.addToRows(dx, dx, rows.index(), dy, Optional.empty());
+                },
+                x);
+    }
+
+    @Override
     public Tensor replaceRows(Tensor base, IntTensor index, Tensor x) {
         check(base.columns() == x.columns(), "replaceRows", base, x);
         checkIndex("replaceRows", index, x.rows());

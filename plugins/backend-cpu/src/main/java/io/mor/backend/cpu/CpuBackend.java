@@ -1127,7 +1127,9 @@ public final class CpuBackend implements Backend {
 
     @Override
     public void addToRows(Tensor out, Tensor base, IntTensor index, Tensor x, Optional<Tensor> gate) {
-        copy(out, base);
+        if (out != base) {
+            copy(out, base);
+        }
         CpuTensor o = written(out);
         CpuTensor a = of(x);
         CpuInts target = of(index);

@@ -10,7 +10,7 @@ final class RowKernels extends KernelFamily {
 
     private static final int COLUMN_CHUNK = 256; // rows that one block sums
     private static final int WIDEST_NORM = 2048; // columns that a warp holds in registers
-    private static final int NORM_BLOCKS = 528; // that deal rows among them in a norm's gradient, on every card alike
+    private static final int NORM_BLOCKS = 264; // that deal rows among them in a norm's gradient, on every card alike
     private static final int WIDEST_LOSS = 65536; // logits that a block holds in registers
 
     RowKernels(CudaContext context) {
@@ -118,25 +118,21 @@ final class RowKernels extends KernelFamily {
                 .flag(isWhole && accumulate)
                 .launch((columns + 31) / 32, chunks, variants, 32, 8, 0);
         if (!isWhole) {
-            addPartials(out, partial, chunks, variants * columns, scale, accumulate);
+            int width = variants * columns;
+            kernel("columnSums")
+                    .pointer(out)
+                    .pointer(partial)
+                    .pointer(0)
+                    .pointer(0)
+                    .pointer(0)
+                    .integer(chunks)
+                    .pointer(0)
+                    .integer(width)
+                    .integer(chunks)
+                    .real(scale)
+                    .flag(accumulate)
+                    .launch((width + 31) / 32, 1, 1, 32, 8, 0);
         }
-    }
-
-    /** {@code out [width] (+)= scale * } the sums of the columns of {@code partials [chunks, width]}. */
-    private void addPartials(long out, long partials, int chunks, int width, double scale, boolean accumulate) {
-        kernel("columnSums")
-                .pointer(out)
-                .pointer(partials)
-                .pointer(0)
-                .pointer(0)
-                .pointer(0)
-                .integer(chunks)
-                .pointer(0)
-                .integer(width)
-                .integer(chunks)
-                .real(scale)
-                .flag(accumulate)
-                .launch((width + 31) / 32, 1, 1, 32, 8, 0);
     }
 
     void reciprocalCount(Tensor out, Extent extent) {
@@ -228,7 +224,12 @@ final class RowKernels extends KernelFamily {
                                 x)
                         .flag(accumulate)
                         .launch(blocks, 1, 1, 256, 1, 4 * columns);
-                addPartials(target(dweight), partials, blocks, columns, 1, true);
+                kernel("narrowAddPartials")
+                        .pointer(targetBytes(dweight))
+                        .pointer(partials)
+                        .integer(blocks)
+                        .integer(columns)
+                        .launch((columns + 31) / 32, 1, 1, 32, 32, 0);
             }
             return;
         }

@@ -435,6 +435,25 @@ VECTOR_KERNEL(narrowNormBackward,
     (uint4* dx, float* partials, const uint4* x, const float* rstd, const float* weight, const uint4* dy, int bound, const int* count, int vectors, int accumulate),
     (dx, partials, x, rstd, weight, dy, bound, count, vectors, accumulate))
 
+// out [columns] += the sums of the columns of partials [number, columns]; a block of 32 x 32 takes 32 columns
+extern "C" __global__ void __launch_bounds__(1024) narrowAddPartials(float* out, const float* partials, int number, int columns) {
+  __shared__ float sums[WARP][WARP + 1];
+  int c = blockIdx.x * WARP + threadIdx.x;
+  float sum = 0.0f;
+  if (c < columns) {
+    for (int row = threadIdx.y; row < number; row += WARP) {
+      sum += partials[(i64)row * columns + c];
+    }
+  }
+  sums[threadIdx.y][threadIdx.x] = sum;
+  __syncthreads();
+  float total = reduceTeam<WARP, Sum>(sums[threadIdx.x][threadIdx.y]); // warp y adds the lanes of column y
+  int column = blockIdx.x * WARP + threadIdx.y;
+  if (threadIdx.x == 0 && column < columns) {
+    out[column] += total;
+  }
+}
+
 // ---- loss
 
 // Cross-entropy of a row of logits, which a block holds in registers: read once, and its gradient written over it. dy [rows] is null without

@@ -1,18 +1,26 @@
 package io.mor.backend.cuda;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.mor.api.backend.Backend;
 import io.mor.api.backend.Precision;
 import io.mor.api.tensor.IntTensor;
+import io.mor.api.tensor.RandomKey;
 import io.mor.api.tensor.Tensor;
 import io.mor.testkit.BackendContract;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.SplittableRandom;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** Activations in bfloat16: the whole contract at the tolerances of that format. Needs a GPU and libcublasLt. */
 @RequiresGpu
@@ -83,6 +91,36 @@ class CudaNarrowTest extends BackendContract {
         backend().rmsNorm(out, rstd, x, weight, Optional.empty(), 1e-5);
         backend().rmsNormBackward(dx, dweight, x, rstd, weight, Optional.empty(), dy, true);
         return new Tensor[] {dx, dweight};
+    }
+
+    @Test
+    void theFastestProductsAreMeasuredOnceAndTakenAgain(@TempDir Path folder) throws IOException {
+        CudaConfig config =
+                new CudaConfig(0, CudaPrecision.BF16, CudaMode.FAST, true, CudaProducts.FASTEST, folder.toString());
+        double[] before = largeProduct(config);
+        List<Path> kept;
+        try (Stream<Path> files = Files.list(folder)) {
+            kept = files.filter(file -> file.getFileName().toString().startsWith("products-"))
+                    .toList();
+        }
+        assertEquals(1, kept.size(), "files of what was measured");
+        String measured = Files.readString(kept.getFirst());
+        assertArrayEquals(before, largeProduct(config));
+        assertEquals(measured, Files.readString(kept.getFirst()), "nothing is measured twice");
+        assertTrue(measured.startsWith("1024x960x1024-bf16-"), measured);
+    }
+
+    private double[] largeProduct(CudaConfig config) {
+        try (CudaBackend measuring = new CudaBackend(config)) {
+            Tensor a = measuring.allocate(1024, 1024, Precision.BFLOAT16);
+            Tensor b = measuring.allocate(960, 1024, Precision.BFLOAT16);
+            Tensor out = measuring.allocate(1024, 960, Precision.BFLOAT16);
+            for (Tensor factor : List.of(a, b)) {
+                measuring.uniform(factor, RandomKey.of(SEED, "product", 0));
+            }
+            measuring.matmul(out, a, false, b, true, false);
+            return measuring.readDoubles(out);
+        }
     }
 
     @Test
