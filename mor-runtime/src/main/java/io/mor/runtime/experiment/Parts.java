@@ -17,6 +17,7 @@ import io.mor.runtime.conformance.Conformance;
 import io.mor.runtime.model.ModelParts;
 import io.mor.runtime.model.MorModel;
 import io.mor.runtime.plugin.ExtensionFactory;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -44,19 +45,24 @@ final class Parts {
         if (!config.type().equals("auto")) {
             return factory.create(ExtensionKind.BACKEND, config.type(), config.options(), Map.of());
         }
+        List<String> reasons = new ArrayList<>();
         for (String id : FASTEST_FIRST) {
             if (factory.catalog().find(ExtensionKind.BACKEND, id).isPresent()) {
                 try {
-                    return factory.create(ExtensionKind.BACKEND, id, Map.of(), Map.of());
+                    Backend backend = factory.create(ExtensionKind.BACKEND, id, Map.of(), Map.of());
+                    if (!reasons.isEmpty()) {
+                        notes.accept("backend: auto takes " + id + "; " + String.join("; ", reasons));
+                    }
+                    return backend;
                 } catch (UsageException wrong) {
                     throw wrong;
                 } catch (MorException unavailable) {
-                    notes.accept("backend " + id + " is passed over: " + reason(unavailable));
+                    reasons.add(id + " cannot be used: " + reason(unavailable));
                 }
             }
         }
         throw new MorException("backend: auto found no backend; looked for " + FASTEST_FIRST + " in "
-                + factory.catalog().searched());
+                + factory.catalog().searched() + (reasons.isEmpty() ? "" : "; " + String.join("; ", reasons)));
     }
 
     /** What the backend itself says. */

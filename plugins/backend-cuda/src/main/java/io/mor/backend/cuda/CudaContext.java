@@ -136,6 +136,7 @@ final class CudaContext implements AutoCloseable {
     @Override
     public void close() {
         device.makeCurrent();
+        queue.close(); // graphs before the kernels in them
         device.synchronize();
         closed = true;
         closeOwned();

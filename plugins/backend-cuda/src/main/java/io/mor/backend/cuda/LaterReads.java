@@ -75,6 +75,7 @@ final class LaterReads implements AutoCloseable {
         @Override
         public double[] values() {
             if (values.isEmpty()) {
+                device.makeCurrent();
                 if (slot.awaitsStart) {
                     queue.flush();
                 }

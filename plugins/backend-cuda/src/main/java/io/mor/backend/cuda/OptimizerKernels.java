@@ -38,7 +38,7 @@ final class OptimizerKernels extends KernelFamily {
             kernel("squaresOfParts").pointer(partials).pointer(table.address()).launch(parts, 1, 1, 256, 1, 0);
         }
         kernel("addSquares")
-                .pointer(address(out))
+                .pointer(target(out))
                 .pointer(partials)
                 .integer(parts)
                 .flag(false)
