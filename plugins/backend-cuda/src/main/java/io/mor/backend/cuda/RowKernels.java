@@ -208,7 +208,7 @@ final class RowKernels extends KernelFamily {
             Optional<IntTensor> variant,
             Tensor dy,
             boolean accumulate) {
-        if (areNormVectors(weight, variant, x, dy, dx)) {
+        if (areNormVectors(weight, variant, x, dy, dx) && !isNarrow(dweight)) {
             if (x.rows() > 0) {
                 int columns = x.columns();
                 int blocks = Math.min((x.rows() + 7) / 8, NORM_BLOCKS);
