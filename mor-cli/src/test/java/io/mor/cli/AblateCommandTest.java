@@ -18,11 +18,16 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileTime;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Properties;
 import java.util.TreeMap;
 import java.util.stream.IntStream;
+import org.duckdb.DuckDBDriver;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
@@ -268,6 +273,23 @@ class AblateCommandTest {
         Files.delete(file);
         assertEquals(0, fixture.ablate(study).code());
         assertEquals(before.trials(), fixture.read().trials());
+    }
+
+    @Test
+    void aDatabaseThatANewerVersionWroteIsLeftAlone() throws IOException, SQLException {
+        Path study = fixture.study("");
+        assertEquals(0, fixture.ablate(study).code());
+        Path file = fixture.results().resolve(StudyDatabase.FILE);
+        try (Connection connection = new DuckDBDriver().connect("jdbc:duckdb:" + file, new Properties());
+                Statement statement = connection.createStatement()) {
+            statement.execute("UPDATE schema_version SET version = 99");
+        }
+        for (Said said : List.of(
+                fixture.ablate(study),
+                StudyFixture.mor("results", fixture.results().toString()))) {
+            assertEquals(1, said.code(), said.out());
+            assertTrue(said.err().contains("a newer version wrote the study's database"), said.err());
+        }
     }
 
     @Test

@@ -1,0 +1,2 @@
+/** Tests of running studies. */
+package io.mor.study.run;
