@@ -68,6 +68,7 @@ final class ReportData {
     private final Optional<Spread> spread;
     private final List<String> axes;
     private final Map<String, Trial> byId = new HashMap<>();
+    private final Map<String, Integer> places = new HashMap<>();
 
     ReportData(StudyResults results, ReportOptions options) {
         this.results = results;
@@ -78,7 +79,10 @@ final class ReportData {
                 .flatMap(trial -> trial.axes().keySet().stream())
                 .distinct()
                 .toList();
-        results.trials().forEach(trial -> byId.put(trial.id(), trial));
+        for (Trial trial : results.trials()) {
+            places.put(trial.id(), places.size());
+            byId.put(trial.id(), trial);
+        }
     }
 
     /** On one line, without any {@code <}, so that it can stand in a script element. */
@@ -157,7 +161,7 @@ final class ReportData {
                 values.add(variant.trials().getFirst().axes().get(axis));
             }
             ArrayNode trials = node.putArray("trials");
-            variant.trials().forEach(trial -> trials.add(results.trials().indexOf(trial)));
+            variant.trials().forEach(trial -> trials.add(places.get(trial.id())));
             ObjectNode figures = node.putObject("figures");
             FIGURES.forEach((name, figure) ->
                     variant.mean(trial -> figure.of(this, trial)).ifPresent(value -> figures.put(name, plain(value))));
@@ -287,13 +291,16 @@ final class ReportData {
 
     private OptionalDouble spent(Trial trial, ToDoubleFunction<Point> measured, ToDoubleFunction<Plan> planned) {
         Trial training = trained(trial);
-        OptionalDouble most = training.series().values().stream()
+        return or(last(training, measured), planned.applyAsDouble(training.plan()));
+    }
+
+    /** What a trial had spent when it last measured anything. */
+    private static OptionalDouble last(Trial trial, ToDoubleFunction<Point> spent) {
+        OptionalDouble most = trial.series().values().stream()
                 .flatMap(List::stream)
-                .mapToDouble(measured)
+                .mapToDouble(spent)
                 .max();
-        return or(
-                most.isPresent() && most.getAsDouble() > 0 ? most : OptionalDouble.empty(),
-                planned.applyAsDouble(training.plan()));
+        return most.isPresent() && most.getAsDouble() > 0 ? most : OptionalDouble.empty();
     }
 
     private void trials(ArrayNode array) {
@@ -317,8 +324,8 @@ final class ReportData {
             node.put("training", trial.kind() == StudyResults.Kind.TRAINING);
             node.put("cause", trial.failure().orElse(""));
             if (trial.kind() == StudyResults.Kind.TRAINING) {
-                modelFlops(trial).ifPresent(flops -> node.put("flops", plain(flops)));
-                seconds(trial).ifPresent(seconds -> node.put("seconds", plain(seconds)));
+                last(trial, Point::modelFlops).ifPresent(flops -> node.put("flops", plain(flops)));
+                last(trial, Point::seconds).ifPresent(seconds -> node.put("seconds", plain(seconds)));
             }
             curve(node.putObject("train"), trial, TRAINING_LOSS, points);
             curve(node.putObject("validation"), trial, StudyResults.CAUSAL_LOSS, points);

@@ -6,11 +6,15 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.AtomicMoveNotSupportedException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -86,10 +90,10 @@ public final class StudyReport {
 
     private static String reason(IOException e) {
         return switch (e) {
-            case java.nio.file.NoSuchFileException file ->
+            case NoSuchFileException file ->
                 "there is no folder " + Path.of(file.getFile()).toAbsolutePath().getParent();
-            case java.nio.file.AccessDeniedException file -> "no permission for " + file.getFile();
-            case java.nio.file.FileSystemException file when file.getReason() != null -> file.getReason();
+            case AccessDeniedException file -> "no permission for " + file.getFile();
+            case FileSystemException file when file.getReason() != null -> file.getReason();
             default -> String.valueOf(e.getMessage());
         };
     }
@@ -107,7 +111,7 @@ public final class StudyReport {
 
     /** A script that can stand in a page as it is: nothing in it may end the element or begin a comment (HTML, restrictions for script). */
     private static String inlined(String script) {
-        String lower = script.toLowerCase(java.util.Locale.ROOT);
+        String lower = script.toLowerCase(Locale.ROOT);
         if (lower.contains("</script") || lower.contains("<script") || lower.contains("<!--")) {
             throw new IllegalStateException("a script of the report cannot be inlined");
         }

@@ -204,7 +204,7 @@ function plainTable(caption, header, rows, tall) {
     const [inner, style] = Array.isArray(content) ? content : [content, undefined];
     return h(tag, {class: style, scope: tag === 'th' ? 'row' : undefined}, inner);
   };
-  return h('div', {class: 'scroll' + (tall ? ' tall' : ''), tabindex: 0, role: 'region', 'aria-label': caption},
+  return h('div', {class: 'scroll' + (tall ? ' tall' : ''), tabindex: 0, role: 'group', 'aria-label': caption},
     h('table', {},
       h('thead', {}, h('tr', {}, header.map(([label, style]) => h('th', {scope: 'col', class: style}, label)))),
       h('tbody', {}, rows.map(row => h('tr', {}, row.map((content, i) => cell(i === 0 ? 'th' : 'td', content)))))));

@@ -270,48 +270,61 @@ const recursionsOf = trial => trial.depth.shares[0].length - 1;
 function depths() {
   const withDepth = variant => variant.trials.map(at => study.trials[at]).find(trial => trial.depth.step.length > 0 && recursionsOf(trial) > 1);
   const grid = h('div', {class: 'grid'});
+  let through = false;
   const fill = () => {
     grid.querySelectorAll('.chart').forEach(forget);
     const shown = compared().filter(withDepth);
-    grid.replaceChildren(...shown.map(variant => depthPanel(variant, withDepth(variant))));
+    grid.replaceChildren(...shown.map(variant => depthPanel(variant, withDepth(variant), through)));
     empty.hidden = shown.length > 0;
   };
   const empty = h('p', {class: 'empty'}, 'None of the compared variants routes tokens to different depths.');
   fill();
   onChange(fill);
   if (!measured.some(withDepth)) return null;
-  return section('depth', 'Depth over training', null,
-    h('p', {class: 'note'}, 'For each evaluation on the way, the share of the validation tokens that left after exactly 1, 2, … recursions, with the causal selection; one seed of each compared variant.'),
+  return section('depth', 'Depth over training', choice('Shares', [['depth', 'By depth'], ['recursion', 'By recursion']], 'depth', value => {
+    through = value === 'recursion';
+    fill();
+  }),
+    h('p', {class: 'note'}, 'For each evaluation on the way: by depth, the share of the validation tokens that left after exactly 1, 2, … recursions; by recursion, the share that went through it. ',
+      'With the causal selection; one seed of each compared variant.'),
     empty, grid);
 }
 
-function depthPanel(variant, trial) {
+/** From shares by depth, 0 to Nr, to the share that went through each recursion, 1 to Nr, or that had each depth. */
+const sharesShown = (shares, through) => shares.slice(1).map((share, i) => (through ? shares.slice(i + 1).reduce((sum, each) => sum + each, 0) : share));
+
+function depthPanel(variant, trial, through) {
   const {step, shares} = trial.depth;
   const recursions = recursionsOf(trial);
   const bars = step.length <= 40;
-  const last = shares.at(-1);
-  const mean = last.reduce((sum, share, depth) => sum + share * depth, 0);
+  const name = through ? 'recursion' : 'depth';
+  const shown = shares.map(each => sharesShown(each, through));
+  const means = shares.map(each => each.reduce((sum, share, depth) => sum + share * depth, 0));
   const options = () => ({
     grid: {left: 44, right: 10, top: 8, bottom: 26},
     xAxis: axis('', at => compact(Number(at)), {type: 'category', data: step, boundaryGap: bars, axisTick: {show: false}, splitLine: {show: false}}),
     yAxis: axis('', value => Math.round(100 * value) + ' %', {type: 'value', max: 1, interval: 0.25}),
-    tooltip: tooltip({trigger: 'axis', axisPointer: {type: bars ? 'shadow' : 'line'}, formatter: items => tip('step ' + grouped(Number(items[0].axisValue)),
-      shares[items[0].dataIndex].map((share, depth) => [null, 'depth ' + depth, percent(share)]).filter((row, depth) => depth > 0 || shares[items[0].dataIndex][0] > 0))}),
+    tooltip: tooltip({trigger: 'axis', axisPointer: {type: bars ? 'shadow' : 'line'}, formatter: items => {
+      const at = items[0].dataIndex;
+      return tip('step ' + grouped(step[at]), [...shown[at].map((share, i) => [null, `${name} ${i + 1}`, percent(share)]), [null, 'mean depth', means[at].toFixed(3)]]);
+    }}),
     series: Array.from({length: recursions}, (unused, i) => ({
-      type: bars ? 'bar' : 'line', name: 'depth ' + (i + 1), stack: 'depth', barCategoryGap: '12%', symbol: 'none', lineStyle: {width: 0}, areaStyle: bars ? undefined : {opacity: 1},
-      itemStyle: {color: depthColour(i + 1, recursions).background, borderColor: colour('surface'), borderWidth: bars ? 0.5 : 0}, data: shares.map(each => each[i + 1]),
+      type: bars ? 'bar' : 'line', name: `${name} ${i + 1}`, stack: through ? undefined : 'depth', barCategoryGap: through ? '24%' : '12%', barGap: '0%', symbol: 'none',
+      lineStyle: {width: through ? 2 : 0, color: depthColour(i + 1, recursions).background}, areaStyle: bars || through ? undefined : {opacity: 1},
+      itemStyle: {color: depthColour(i + 1, recursions).background, borderColor: colour('surface'), borderWidth: bars && !through ? 0.5 : 0}, data: shown.map(each => each[i]),
     })),
   });
   return h('div', {class: 'panel'},
     h('h3', {}, variant.label),
-    h('p', {class: 'note'}, `mean depth at the end ${mean.toFixed(3)} of ${recursions}`),
-    chart(`Depth of tokens over training, ${variant.label}; the table below has the same figures`, options, true),
-    depthKey(recursions),
-    tableBeside('Table', () => plainTable('Share of tokens by depth, ' + variant.label, [['Step', ''], ...Array.from({length: recursions}, (unused, i) => ['depth ' + (i + 1), '']), ['mean depth', '']],
-      step.map((at, i) => [grouped(at), ...shares[i].slice(1).map(percent), shares[i].reduce((sum, share, depth) => sum + share * depth, 0).toFixed(3)]), true)));
+    h('p', {class: 'note'}, `mean depth at the end ${means.at(-1).toFixed(3)} of ${recursions}`),
+    chart(`Share of tokens by ${name} over training, ${variant.label}; the table below has the same figures`, options, true),
+    depthKey(recursions, name),
+    tableBeside('Table', () => plainTable(`Share of tokens by ${name}, ${variant.label}`,
+      [['Step', ''], ...Array.from({length: recursions}, (unused, i) => [`${name} ${i + 1}`, '']), ['mean depth', '']],
+      step.map((at, i) => [grouped(at), ...shown[i].map(percent), means[i].toFixed(3)]), true)));
 }
 
-const depthKey = recursions => h('span', {class: 'depths'}, 'depth', Array.from({length: recursions}, (unused, i) => h('i', {style: depthStyle(i + 1, recursions)}, String(i + 1))));
+const depthKey = (recursions, name) => h('span', {class: 'depths'}, name, Array.from({length: recursions}, (unused, i) => h('i', {style: depthStyle(i + 1, recursions)}, String(i + 1))));
 
 // What generation costs
 

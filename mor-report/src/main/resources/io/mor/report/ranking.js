@@ -43,8 +43,8 @@ function top() {
       tile('Trials finished', `${done.length} of ${study.trials.length}`, state),
       tile('Variants', String(study.variants.length), study.axes.length ? 'over ' + study.axes.join(', ') : 'no axis'),
       heldTile(),
-      tile('Model FLOPs, all trials', compact(total('flops')), 'training, forward and backward'),
-      tile('Time of all trials', duration(total('seconds')), 'training alone')));
+      tile('Model FLOPs spent', compact(total('flops')), 'training, forward and backward'),
+      tile('Time spent', duration(total('seconds')), 'training alone, all trials added up')));
 }
 
 /** What every training had the same of; of two that go together the one that says more. */
@@ -188,7 +188,7 @@ function ranking() {
     h('p', {class: 'note'}, 'By validation loss with the causal selection that generation uses; the full-sequence selection of training sees later tokens and never decides a rank. ', spreadNote(),
       ` The box in front of a variant puts it into the charts below, ${SLOTS} at most.`),
     limit,
-    h('div', {class: 'scroll' + (study.variants.length > 30 ? ' tall' : ''), tabindex: 0, role: 'region', 'aria-label': 'Ranking of the variants'}, h('table', {id: 'ranking-table'}, h('thead', {}, head), body)),
+    h('div', {class: 'scroll' + (study.variants.length > 30 ? ' tall' : ''), tabindex: 0, role: 'group', 'aria-label': 'Ranking of the variants'}, h('table', {id: 'ranking-table'}, h('thead', {}, head), body)),
     pairs(), effects());
 }
 
@@ -222,7 +222,7 @@ function pairs() {
 function effects() {
   const axes = study.effects.filter(effect => effect.values.length > 1);
   if (study.axes.length < 2 || axes.length === 0) return null;
-  return tableBeside('What each axis does: mean loss over all variants with a value', () => plainTable('Mean loss by value of each axis',
+  return tableBeside('What each axis does: mean loss over all variants with a value (where axes are not crossed, other differences are in it)', () => plainTable('Mean loss by value of each axis',
     [['Axis', 'left'], ['Value', 'left'], ['Mean causal loss', ''], ['Behind the best value', ''], ['Variants', '']],
     axes.flatMap(effect => {
       const best = Math.min(...effect.values.map(value => value.mean));

@@ -16,7 +16,7 @@ function samples() {
 function samplePanel(order, perVariant, first) {
   const content = h('div');
   const show = number => content.replaceChildren(...perVariant.get(Number(number)).flatMap(sample => [
-    sample.title ? h('p', {class: 'note', style: {margin: '.6rem 0 0'}}, sample.title) : null, depthKey(sample.recursions), sampleText(sample)].filter(Boolean)));
+    sample.title ? h('p', {class: 'note', style: {margin: '.6rem 0 0'}}, sample.title) : null, depthKey(sample.recursions, 'depth'), sampleText(sample)].filter(Boolean)));
   show(first);
   return h('div', {class: 'panel'}, picker('Variant', order.map(variant => [variant.number, (variant.rank ? `#${variant.rank} ` : '') + variant.label]), first, show), content);
 }
@@ -69,6 +69,11 @@ function explain(sample, at, token) {
       ] : [])))
       : h('div', {class: 'unit'}, 'the router gave no scores'));
   bubble.hidden = false;
+  placeBubble(token);
+}
+
+/** Above the token, or below where there is no room. */
+function placeBubble(token) {
   const place = token.getClientRects()[0];
   const size = bubble.getBoundingClientRect();
   const left = Math.min(Math.max(8, place.left + place.width / 2 - size.width / 2), innerWidth - size.width - 8);
@@ -84,5 +89,6 @@ function scale(sample) {
 }
 
 addEventListener('scroll', () => {
-  bubble.hidden = true;
-}, {passive: true});
+  const token = document.querySelector('.token.on');
+  if (token && !bubble.hidden) placeBubble(token);
+}, {passive: true, capture: true});

@@ -10,12 +10,15 @@ import static org.junit.jupiter.api.Assumptions.abort;
 import io.mor.study.StudyResults;
 import io.mor.study.StudyResults.Trial;
 import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.AfterAll;
@@ -249,7 +252,7 @@ class ReportInChromiumTest {
         var token = trial.samples().getFirst().tokens().get(4);
         assertTrue(shown.contains("depth " + token.depth() + " of"), shown);
         for (double score : token.scores()) {
-            assertTrue(shown.contains(String.format(java.util.Locale.ROOT, "%.4f", score)), shown);
+            assertTrue(shown.contains(String.format(Locale.ROOT, "%.4f", score)), shown);
         }
         page.hover("h1");
         page.await("document.getElementById('bubble').hidden");
@@ -344,6 +347,28 @@ class ReportInChromiumTest {
     }
 
     @Test
+    void axeFindsNothingThatKeepsPeopleFromUsingThePage() throws IOException, InterruptedException {
+        String axe;
+        try (InputStream script = ReportInChromiumTest.class.getResourceAsStream("/axe.min.js")) {
+            axe = new String(script.readAllBytes(), StandardCharsets.UTF_8);
+        }
+        for (String scheme : List.of("light", "dark")) {
+            page.prefers(scheme).open(small);
+            drawAll();
+            page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)");
+            page.evaluate(axe + ";0");
+            JsonNode found = page.evaluate("""
+                    axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']}).then(result => ({
+                      passed: result.passes.length,
+                      violations: result.violations.flatMap(rule => rule.nodes.map(node => `${rule.id}: ${node.html.slice(0, 120)}`)),
+                    }))
+                    """);
+            assertEquals("[]", found.get("violations").toString(), scheme);
+            assertTrue(found.get("passed").asInt() > 20, () -> "rules that were applied: " + found.get("passed"));
+        }
+    }
+
+    @Test
     void aPhoneNeverScrollsThePageSideways() throws InterruptedException {
         page.size(390, 844, true).open(small);
         drawAll();
@@ -361,7 +386,7 @@ class ReportInChromiumTest {
     void whatTheStudyHoldsStandsThereAsText() throws InterruptedException {
         page.open(small);
         assertTrue(
-                texts("h1").getFirst().endsWith(SampleStudy.HOSTILE.replace("\u2028", "\u2028")),
+                texts("h1").getFirst().endsWith(SampleStudy.HOSTILE),
                 texts("h1").getFirst());
         assertTrue(page.evaluate("document.title").asString().contains("</script>"));
         assertTrue(texts("#failures td").stream()
@@ -386,6 +411,23 @@ class ReportInChromiumTest {
         page.click("#configs button[data-value=all]");
         assertTrue(texts("#configs tbody th").contains("model.hidden"));
         assertFalse(texts("#configs tbody th").contains("seed"), "what differs between seeds is left out");
+    }
+
+    @Test
+    void depthsAreShownByDepthAndByRecursion() throws InterruptedException {
+        page.open(small);
+        page.evaluate("document.querySelectorAll('#depth details').forEach(each => each.open = true)");
+        page.await("document.querySelectorAll('#depth tbody tr').length === 12 * " + COMPARED);
+        assertEquals(
+                List.of("100", "12.0 %", "88.0 %", "1.880"),
+                texts("#depth .panel:first-child tbody tr:first-child > *"));
+        page.click("#depth button[data-value=recursion]");
+        page.evaluate("document.querySelectorAll('#depth details').forEach(each => each.open = true)");
+        page.await("document.querySelectorAll('#depth tbody tr').length === 12 * " + COMPARED);
+        assertEquals(
+                List.of("100", "100.0 %", "88.0 %", "1.880"),
+                texts("#depth .panel:first-child tbody tr:first-child > *"));
+        drawAll();
     }
 
     @Test
