@@ -80,31 +80,29 @@ const STEPS = {
 };
 
 function curves() {
+  if (!study.trials.some(trial => trial.validation.step.length + trial.train.step.length > 0)) return null;
   const state = {x: 'step', what: study.trials.some(trial => trial.validation.step.length > 1) ? 'validation' : 'train', seeds: 'each', y: 'loss'};
   const redraw = () => {
     charts.filter(each => each.box === box).forEach(draw);
+    renew();
     table.refresh();
   };
   const set = name => value => {
     state[name] = value;
     redraw();
   };
-  const lines = variant => {
-    const all = variant.trials.map(at => study.trials[at]).filter(trial => trial.state !== 'failed' && trial[state.what].step.length > 0);
-    return state.seeds === 'each' || all.length < 2 ? all.map(trial => trial[state.what]) : [meanCurve(all.map(trial => trial[state.what]))];
-  };
+  const all = variant => variant.trials.map(at => study.trials[at]).filter(trial => trial.state !== 'failed' && trial[state.what].step.length > 0).map(trial => trial[state.what]);
+  const lines = variant => (state.seeds === 'each' || all(variant).length < 2 ? all(variant) : [meanCurve(all(variant))]);
   const reference = () => {
-    const best = measured.find(variant => lines(variant).length > 0);
-    return meanCurve(best.trials.map(at => study.trials[at]).filter(trial => trial.state !== 'failed' && trial[state.what].step.length > 0).map(trial => trial[state.what]));
+    const best = measured.find(variant => all(variant).length > 0);
+    return best ? lossAt(meanCurve(all(best))) : () => 0;
   };
   let zero = () => 0;
-  const points = curve => {
-    return curve.loss.map((loss, i) => [curve[state.x][i], loss - zero(curve.step[i])]).filter(point => isNumber(point[0]) && isNumber(point[1]));
-  };
+  const points = curve => curve.loss.map((loss, i) => [curve[state.x][i], loss - zero(curve.step[i])]).filter(point => isNumber(point[0]) && isNumber(point[1]));
   const options = () => {
     const chosen = compared();
     const series = [];
-    zero = state.y === 'gap' ? lossAt(reference()) : () => 0;
+    zero = state.y === 'gap' ? reference() : () => 0;
     for (const variant of measured) {
       if (slots.has(variant.number)) continue;
       for (const curve of lines(variant)) {
@@ -153,8 +151,14 @@ function curves() {
     return state.y === 'gap' ? {min: round(low - margin), max: round(high + margin)} : {max: round(high + margin)};
   };
   const box = chart('Loss curves of the compared variants; the table below has the same figures', options);
-  const key = h('div', {}, legend(compared()));
-  onChange(() => key.replaceChildren(legend(compared())));
+  const key = h('div');
+  const renew = () => {
+    const drawn = compared().filter(variant => all(variant).length > 0);
+    const others = compared().length - drawn.length;
+    key.replaceChildren(legend(drawn), others ? h('p', {class: 'note'}, `${plural(others, 'compared variant')} measure${others === 1 ? 's' : ''} a model that another trained, or ha${others === 1 ? 's' : 've'} no curve.`) : '');
+  };
+  renew();
+  onChange(renew);
   const table = tableBeside('Table of these curves', () => plainTable('Loss over training',
     [['Variant', 'variant pin'], ['Seed', ''], ...[0.1, 0.25, 0.5, 0.75, 1].map(share => [`at ${share * 100} %`, ''])],
     compared().flatMap(variant => variant.trials.map(at => study.trials[at]).filter(trial => trial[state.what].step.length > 0).map(trial =>

@@ -487,6 +487,34 @@ class ReportInChromiumTest {
     }
 
     @Test
+    void aVariantThatMeasuresAnothersModelHasItsCostButNoCurve() throws InterruptedException {
+        List<Trial> trained = SampleStudy.small().trials().subList(0, 3);
+        List<Trial> trials = new ArrayList<>(trained);
+        trained.forEach(trial -> trials.add(SampleStudy.evaluationOf(trial, "depth 1")));
+        page.open(written("evaluations.html", SampleStudy.with(SampleStudy.small(), trials)));
+        drawAll();
+        assertEquals(
+                1,
+                page.evaluate("document.querySelectorAll('#curves .legend li').length")
+                        .asInt());
+        assertEquals(
+                List.of("1 compared variant measures a model that another trained, or has no curve."),
+                texts("#curves .legend + .note"));
+        page.click("#curves button[data-value=gap]");
+        int column = page.evaluate(
+                        "[...document.querySelectorAll('#ranking-table thead th')].findIndex(each => each.dataset.key === 'flops') + 1")
+                .asInt();
+        assertEquals(
+                1,
+                texts("#ranking-table tbody tr > :nth-child(" + column + ")").stream()
+                        .distinct()
+                        .count(),
+                "FLOPs of both variants");
+        page.click("#curves button[data-value=train]");
+        page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)");
+    }
+
+    @Test
     void aStudyOfOneTrialHasAReport() throws InterruptedException {
         page.open(written(
                 "one.html",

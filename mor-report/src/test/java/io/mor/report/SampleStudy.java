@@ -67,6 +67,29 @@ final class SampleStudy {
         return new StudyResults(results.study(), trials);
     }
 
+    /** A trial that measures the model of another under other settings. */
+    static Trial evaluationOf(Trial trained, String variant) {
+        Map<String, Double> figures = new LinkedHashMap<>(trained.figures());
+        figures.merge(StudyResults.CAUSAL_LOSS, 0.05, Double::sum);
+        return new Trial(
+                trained.id() + "-" + variant,
+                Kind.EVALUATION,
+                Optional.of(trained.id()),
+                variant,
+                Map.of("selector", variant),
+                trained.seed(),
+                trained.config(),
+                trained.configValues(),
+                new Plan(trained.plan().parameters(), 0, 0, 0, 0, 3000),
+                State.DONE,
+                Optional.empty(),
+                trained.environment(),
+                Map.of(),
+                List.of(),
+                figures,
+                trained.samples());
+    }
+
     private StudyResults results() {
         List<Trial> trials = new ArrayList<>();
         for (String router : routers) {
