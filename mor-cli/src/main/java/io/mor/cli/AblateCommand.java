@@ -148,6 +148,7 @@ final class AblateCommand implements Callable<Integer> {
         StudyTables.ranking(console, place.path());
         console.out().println();
         console.out().println("results: mor results " + place.path());
+        console.out().println("report:  mor report " + place.path());
         if (summary.failed() > 0) {
             console.say(summary.failed() + " of " + plan.trials().size()
                     + " trials failed; the same command tries them again. Their folders hold log.txt");

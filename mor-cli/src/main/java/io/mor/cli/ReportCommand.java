@@ -28,7 +28,7 @@ final class ReportCommand implements Callable<Integer> {
 
     private final Console console;
 
-    @Parameters(paramLabel = "STUDY", description = "The study's folder.")
+    @Parameters(paramLabel = "STUDY", description = "Folder of the study, or its name if it is in runs/studies.")
     private Path study;
 
     @Option(
@@ -44,11 +44,12 @@ final class ReportCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
+        Path folder = ResultsCommand.folder(study);
         StudyResults results;
-        try (StudyDatabase database = StudyDatabase.read(study)) {
+        try (StudyDatabase database = StudyDatabase.read(folder)) {
             results = database.results();
         }
-        Path target = out.orElse(study.resolve(FILE));
+        Path target = out.orElse(folder.resolve(FILE));
         if (Files.isDirectory(target)) {
             throw new UsageException(
                     "--out: " + target + " is a folder; name a file, for example " + target.resolve(FILE));

@@ -57,7 +57,12 @@ class DocumentsTest {
     void linkedFilesAreThere() throws IOException {
         Pattern link = Pattern.compile("\\]\\((?!http)([^)#]+)");
         for (String document : List.of(
-                "README.md", "docs/architecture.md", "docs/configure.md", "docs/ablations.md", "docs/results.md")) {
+                "README.md",
+                "docs/architecture.md",
+                "docs/configure.md",
+                "docs/ablations.md",
+                "docs/reports.md",
+                "docs/results.md")) {
             Path file = ROOT.resolve(document);
             Matcher links = link.matcher(Files.readString(file));
             while (links.find()) {
