@@ -28,7 +28,7 @@ const seen = new IntersectionObserver(entries => {
 function draw(each) {
   if (!each.seen || !each.box.isConnected) return;
   each.instance ??= echarts.init(each.box, null, {renderer: 'svg'});
-  each.instance.setOption({animation: false, ...each.options()}, {notMerge: true});
+  each.instance.setOption({animation: false, textStyle: {fontFamily: getComputedStyle(document.body).fontFamily}, ...each.options()}, {notMerge: true});
 }
 
 const drawAll = () => charts.forEach(draw);
@@ -41,7 +41,9 @@ function forget(box) {
   charts.splice(at, 1);
 }
 
-new ResizeObserver(() => charts.forEach(each => each.instance?.resize())).observe(document.body);
+new ResizeObserver(() => charts.forEach(({box, instance}) => {
+  if (instance && box.clientWidth > 0 && box.clientWidth !== instance.getWidth()) instance.resize();
+})).observe(document.body);
 addEventListener('beforeprint', () => charts.forEach(each => {
   each.seen = true;
   draw(each);

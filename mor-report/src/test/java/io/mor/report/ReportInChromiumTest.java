@@ -347,6 +347,22 @@ class ReportInChromiumTest {
     }
 
     @Test
+    void chartsFollowTheWidthOfTheWindowAndKeepItWhileNothingIsShown() throws InterruptedException {
+        String fits = "[...document.querySelectorAll('.chart')].every(box => box.clientWidth > 300 &&"
+                + " Number(box.querySelector('svg').getAttribute('width')) === box.clientWidth)";
+        page.open(small);
+        drawAll();
+        page.await(fits);
+        page.size(700, 900, false);
+        page.await("document.querySelector('#curves .chart').clientWidth < 660");
+        page.await(fits);
+        page.evaluate("document.getElementById('report').style.display = 'none'");
+        page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))");
+        page.evaluate("document.getElementById('report').style.display = ''");
+        page.await(fits);
+    }
+
+    @Test
     void axeFindsNothingThatKeepsPeopleFromUsingThePage() throws IOException, InterruptedException {
         String axe;
         try (InputStream script = ReportInChromiumTest.class.getResourceAsStream("/axe.min.js")) {
