@@ -7,6 +7,7 @@ module io.mor.bench {
     requires io.mor.api;
     requires io.mor.backend.cpu;
     requires io.mor.backend.cuda;
+    requires io.mor.runtime;
     requires java.management;
     requires jdk.incubator.vector;
 }
