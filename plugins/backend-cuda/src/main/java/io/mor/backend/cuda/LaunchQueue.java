@@ -1,6 +1,7 @@
 package io.mor.backend.cuda;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -72,7 +73,8 @@ final class LaunchQueue implements AutoCloseable {
     private final List<Launch> keptBack = new ArrayList<>();
     private boolean keepsBack;
     private boolean wasRead;
-    private int readRuns;
+    private final Map<Object, Integer> readsInARow = new HashMap<>();
+    private boolean warned;
     private long replayed;
     private long captured;
     private long oneByOne;
@@ -147,6 +149,7 @@ final class LaunchQueue implements AutoCloseable {
             forget(key);
             warnOfReads(key);
         } else {
+            readsInARow.remove(key);
             play(key);
         }
     }
@@ -221,8 +224,9 @@ final class LaunchQueue implements AutoCloseable {
     }
 
     private void warnOfReads(Object key) {
-        readRuns++;
-        if (readRuns == READS_BEFORE_WARNING) {
+        int runs = readsInARow.merge(key, 1, Integer::sum); // a first run may measure something
+        if (runs == READS_BEFORE_WARNING && !warned) {
+            warned = true;
             LOG.log(
                     System.Logger.Level.WARNING,
                     "within '" + key
