@@ -219,6 +219,64 @@ public interface AttentionKernelContract extends OnBench {
     }
 
     @Test
+    default void attentionBackwardSetsTheGradientsThatItIsNotToldToAddTo() {
+        for (AttentionShape shape : SHAPES) {
+            double[][] added = keyGradients(shape, 0, true);
+            double[][] set = keyGradients(shape, 7, false);
+            assertArrayEquals(added[0], set[0], "dkeys of " + shape);
+            assertArrayEquals(added[1], set[1], "dvalues of " + shape);
+        }
+    }
+
+    /** Gradients of 7 keys and values that 5 queries see, into memory that holds something. */
+    private double[][] keyGradients(AttentionShape shape, double held, boolean accumulate) {
+        Tensor queries = ramp(5, shape.queryWidth(), 3);
+        Tensor keys = ramp(7, shape.kvWidth(), 5);
+        Tensor values = ramp(7, shape.kvWidth(), 7);
+        Tensor dout = ramp(5, shape.queryWidth(), 11);
+        Tensor out = backend().allocate(5, shape.queryWidth());
+        Tensor logSumExp = backend().allocate(5, shape.heads());
+        Tensor dqueries = backend().allocate(5, shape.queryWidth());
+        Tensor dkeys = backend().allocate(7, shape.kvWidth());
+        Tensor dvalues = backend().allocate(7, shape.kvWidth());
+        IntTensor start = backend().allocateInts(5);
+        IntTensor end = backend().allocateInts(5);
+        backend().write(start, new int[] {0, 0, 0, 3, 4});
+        backend().write(end, new int[] {1, 2, 3, 5, 6}); // nobody sees the last
+        AttentionRanges ranges = new AttentionRanges(start, end, Optional.empty(), 3);
+        backend().fill(dkeys, held);
+        backend().fill(dvalues, held);
+        backend().attention(out, logSumExp, queries, keys, values, ranges, shape);
+        backend()
+                .attentionBackward(
+                        dqueries,
+                        dkeys,
+                        dvalues,
+                        queries,
+                        keys,
+                        values,
+                        out,
+                        logSumExp,
+                        dout,
+                        ranges,
+                        shape,
+                        accumulate);
+        return new double[][] {backend().readDoubles(dkeys), backend().readDoubles(dvalues)};
+    }
+
+    /** Different values from -1 to 1. */
+    private Tensor ramp(int rows, int columns, int step) {
+        Tensor tensor = backend().allocate(rows, columns);
+        backend()
+                .write(
+                        tensor,
+                        IntStream.range(0, rows * columns)
+                                .mapToDouble(i -> (i * step % 33 - 16) / 16.0)
+                                .toArray());
+        return tensor;
+    }
+
+    @Test
     default void causalRangesEndAtTheQuerysPosition() {
         int[] offsets = {0, 4, 4, 10};
         int[] positions = {0, 1, 4, 7, 2, 3, 5, 8, 9, 11};

@@ -461,6 +461,30 @@ public interface Backend extends AutoCloseable {
     }
 
     /**
+     * As {@link #attentionBackward(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, AttentionRanges, AttentionShape)};
+     * without {@code accumulate}, {@code dkeys} and {@code dvalues} are set too.
+     */
+    default void attentionBackward(
+            Tensor dqueries,
+            Tensor dkeys,
+            Tensor dvalues,
+            Tensor queries,
+            Tensor keys,
+            Tensor values,
+            Tensor out,
+            Tensor logSumExp,
+            Tensor dout,
+            AttentionRanges ranges,
+            AttentionShape shape,
+            boolean accumulate) {
+        if (!accumulate) {
+            fill(dkeys, 0);
+            fill(dvalues, 0);
+        }
+        attentionBackward(dqueries, dkeys, dvalues, queries, keys, values, out, logSumExp, dout, ranges, shape);
+    }
+
+    /**
      * {@code out = base} with {@code gate * x} added to the rows at {@code index}, each at most once; gate {@code [rows, 1]}, empty for 1. out may be
      * base.
      */

@@ -16,6 +16,12 @@ final class Gradients {
         void into(Tensor gradient, boolean accumulate);
     }
 
+    /** Adds to two gradients, or sets both. */
+    @FunctionalInterface
+    interface PairContribution {
+        void into(Tensor first, Tensor second, boolean accumulate);
+    }
+
     private static final class Entry {
         Tensor tensor;
         boolean written;
@@ -59,6 +65,15 @@ final class Gradients {
         }
         contribution.into(entry.tensor, entry.written);
         entry.written = true;
+    }
+
+    /** Lets a kernel contribute that sets two gradients or adds to both. */
+    void contribute(Tensor first, Tensor second, PairContribution contribution) {
+        if (first == second || of(first).isPresent() || of(second).isPresent()) {
+            contribution.into(added(first), added(second), true);
+        } else {
+            contribute(first, (a, add) -> contribute(second, (b, same) -> contribution.into(a, b, add)));
+        }
     }
 
     /** The gradient for a kernel that can only add: zero if nothing has contributed yet. */

@@ -779,9 +779,11 @@ public final class TapeOps implements Ops {
                 out,
                 dy -> {
                     Tensor dq = like(queries);
-                    Tensor dk = gradients.added(keys);
-                    Tensor dv = gradients.added(values);
-                    backend.attentionBackward(dq, dk, dv, queries, keys, values, out, logSumExp, dy, ranges, shape);
+                    gradients.contribute(
+                            keys,
+                            values,
+                            (dk, dv, add) -> backend.attentionBackward(
+                                    dq, dk, dv, queries, keys, values, out, logSumExp, dy, ranges, shape, add));
                     gradients.handOver(queries, dq);
                 },
                 queries,

@@ -55,6 +55,11 @@ final class AttentionKernels extends KernelFamily {
         return Math.max(1, ATTENTION_TILE / shape.headDim());
     }
 
+    /** Whether {@link #attentionBackward} need not add to the gradients of keys and values. */
+    boolean canSetGradients(AttentionShape shape, Tensor dqueries, Tensor... others) {
+        return dqueries.rows() > 0 && flash.takes(shape, dqueries) && flash.takes(shape, others);
+    }
+
     void attentionBackward(
             Tensor dqueries,
             Tensor dkeys,
@@ -66,12 +71,14 @@ final class AttentionKernels extends KernelFamily {
             Tensor logSumExp,
             Tensor dout,
             AttentionRanges ranges,
-            AttentionShape shape) {
+            AttentionShape shape,
+            boolean accumulate) {
         if (queries.rows() == 0) {
             return;
         }
         if (flash.takes(shape, dqueries, dkeys, dvalues, queries, keys, values, out, dout)) {
-            flash.backward(dqueries, dkeys, dvalues, queries, keys, values, out, logSumExp, dout, ranges, shape);
+            flash.backward(
+                    dqueries, dkeys, dvalues, queries, keys, values, out, logSumExp, dout, ranges, shape, accumulate);
             return;
         }
         int tiles = (queries.rows() + ATTENTION_TILE - 1) / ATTENTION_TILE;

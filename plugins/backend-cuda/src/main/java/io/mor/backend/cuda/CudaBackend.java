@@ -607,8 +607,31 @@ public final class CudaBackend implements Backend {
             Tensor dout,
             AttentionRanges ranges,
             AttentionShape shape) {
+        attentionBackward(dqueries, dkeys, dvalues, queries, keys, values, out, logSumExp, dout, ranges, shape, true);
+    }
+
+    @Override
+    public void attentionBackward(
+            Tensor dqueries,
+            Tensor dkeys,
+            Tensor dvalues,
+            Tensor queries,
+            Tensor keys,
+            Tensor values,
+            Tensor out,
+            Tensor logSumExp,
+            Tensor dout,
+            AttentionRanges ranges,
+            AttentionShape shape,
+            boolean accumulate) {
+        boolean sets = !accumulate
+                && attention.canSetGradients(shape, dqueries, dkeys, dvalues, queries, keys, values, out, dout);
+        if (!accumulate && !sets) {
+            fill(dkeys, 0);
+            fill(dvalues, 0);
+        }
         attention.attentionBackward(
-                dqueries, dkeys, dvalues, queries, keys, values, out, logSumExp, dout, ranges, shape);
+                dqueries, dkeys, dvalues, queries, keys, values, out, logSumExp, dout, ranges, shape, !sets);
     }
 
     @Override

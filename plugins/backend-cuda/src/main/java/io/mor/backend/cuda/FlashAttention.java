@@ -205,7 +205,8 @@ final class FlashAttention extends KernelFamily {
             Tensor logSumExp,
             Tensor dout,
             AttentionRanges ranges,
-            AttentionShape shape) {
+            AttentionShape shape,
+            boolean accumulate) {
         boolean hopper = onHopper(shape);
         Plan plan = hopper
                 ? hopperPlan(queries, keys, ranges, shape, Hopper.GRADIENT_GROUPS, true)
@@ -232,7 +233,7 @@ final class FlashAttention extends KernelFamily {
                         0);
         queryGradient(hopper, plan, dqueries, queries, keys, values, dout);
         if (keys.rows() > 0) {
-            keyGradient(hopper, plan, dkeys, dvalues, queries, keys, values, dout);
+            keyGradient(hopper, plan, dkeys, dvalues, queries, keys, values, dout, accumulate);
         }
     }
 
@@ -276,7 +277,8 @@ final class FlashAttention extends KernelFamily {
             Tensor queries,
             Tensor keys,
             Tensor values,
-            Tensor dout) {
+            Tensor dout,
+            boolean accumulate) {
         AttentionShape shape = plan.shape;
         Kernels launch = kernel(hopper ? "flashHopperKeyGradient" : "flashKeyGradient" + shape.headDim());
         gradientInputs(written(written(launch, dkeys), dvalues), plan, queries, keys, values, dout)
@@ -290,7 +292,7 @@ final class FlashAttention extends KernelFamily {
                 .integer(shape.heads())
                 .integer(shape.kvHeads())
                 .real(plan.scale())
-                .flag(true);
+                .flag(accumulate);
         if (hopper) {
             launch.launch(
                     blocks(plan.keyItemCount, shape),

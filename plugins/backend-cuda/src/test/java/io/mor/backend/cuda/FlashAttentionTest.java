@@ -11,6 +11,7 @@ import io.mor.api.tensor.Extent;
 import io.mor.api.tensor.IntTensor;
 import io.mor.api.tensor.Tensor;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.SplittableRandom;
@@ -115,22 +116,29 @@ class FlashAttentionTest {
 
     private void compare(String name, AttentionShape shape, Ranges ranges, int spare) {
         String what = name + ", " + shape;
-        Results general = attention(shape, ranges, Precision.FLOAT32, spare);
-        Results flash = attention(shape, ranges, Precision.BFLOAT16, spare);
-        Results again = attention(shape, ranges, Precision.BFLOAT16, spare);
+        Results general = attention(shape, ranges, Precision.FLOAT32, spare, true);
+        Results flash = attention(shape, ranges, Precision.BFLOAT16, spare, true);
+        Results again = attention(shape, ranges, Precision.BFLOAT16, spare, true);
+        Results set = attention(shape, ranges, Precision.BFLOAT16, spare, false);
         assertClose(what + ": out", general.out, flash.out, MOST_OUT);
         assertStatistics(what, general.logSumExp, flash.logSumExp);
         assertClose(what + ": dqueries", general.dqueries, flash.dqueries, MOST_GRADIENT);
         assertClose(what + ": dkeys", general.dkeys, flash.dkeys, MOST_GRADIENT);
         assertClose(what + ": dvalues", general.dvalues, flash.dvalues, MOST_GRADIENT);
+        assertClose(what + ": dkeys, set", minusOne(general.dkeys), set.dkeys, MOST_GRADIENT);
+        assertClose(what + ": dvalues, set", minusOne(general.dvalues), set.dvalues, MOST_GRADIENT);
         assertArrayEquals(flash.out, again.out, what + ": the same bits each time");
         assertArrayEquals(flash.dqueries, again.dqueries, what + ": the same bits each time");
         assertArrayEquals(flash.dkeys, again.dkeys, what + ": the same bits each time");
         assertArrayEquals(flash.dvalues, again.dvalues, what + ": the same bits each time");
     }
 
-    /** Both passes; gradients of keys and values are added to ones. */
-    private Results attention(AttentionShape shape, Ranges ranges, Precision stored, int spare) {
+    private static double[] minusOne(double[] values) {
+        return Arrays.stream(values).map(value -> value - 1).toArray();
+    }
+
+    /** Both passes; gradients of keys and values are written over ones, or added to them. */
+    private Results attention(AttentionShape shape, Ranges ranges, Precision stored, int spare, boolean accumulate) {
         SplittableRandom random = new SplittableRandom(SEED);
         int rows = ranges.rows();
         int entries = ranges.entries;
@@ -150,7 +158,8 @@ class FlashAttentionTest {
         AttentionRanges seen =
                 new AttentionRanges(ints(ranges.start, spare), ints(ranges.end, spare), Optional.empty(), entries);
         backend.attention(out, logSumExp, queries, keys, values, seen, shape);
-        backend.attentionBackward(dqueries, dkeys, dvalues, queries, keys, values, out, logSumExp, dout, seen, shape);
+        backend.attentionBackward(
+                dqueries, dkeys, dvalues, queries, keys, values, out, logSumExp, dout, seen, shape, accumulate);
         return new Results(
                 first(out, rows),
                 first(logSumExp, rows),
