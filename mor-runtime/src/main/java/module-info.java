@@ -9,7 +9,7 @@ module io.mor.runtime {
     requires transitive io.mor.api;
     requires com.google.guice;
     requires com.google.common; // Guice has no descriptor, so nothing else would put Guava into the module graph
-    requires java.logging;
+    requires java.logging; // nor this
     requires tools.jackson.databind;
     requires tools.jackson.dataformat.yaml;
 

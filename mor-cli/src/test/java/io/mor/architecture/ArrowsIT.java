@@ -237,10 +237,7 @@ class ArrowsIT {
 
     @Test
     void nobodyLogsThroughJavaUtilLogging() {
-        // The one exception silences a warning of Guice's: it cannot read line numbers of class files as new as ours.
         noClasses()
-                .that()
-                .doNotHaveFullyQualifiedName("io.mor.runtime.plugin.ExtensionFactory")
                 .should()
                 .dependOnClassesThat()
                 .resideInAPackage("java.util.logging..")

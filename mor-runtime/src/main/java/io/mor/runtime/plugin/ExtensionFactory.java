@@ -4,7 +4,6 @@ import com.google.inject.AbstractModule;
 import com.google.inject.CreationException;
 import com.google.inject.Guice;
 import com.google.inject.Injector;
-import com.google.inject.ProvisionException;
 import com.google.inject.Stage;
 import io.mor.api.plugin.Extension;
 import io.mor.api.plugin.ExtensionKind;
@@ -13,11 +12,8 @@ import io.mor.runtime.UsageException;
 import io.mor.runtime.binding.ConfigNode;
 import io.mor.runtime.binding.RecordBinder;
 import java.lang.reflect.Constructor;
-import java.lang.reflect.UndeclaredThrowableException;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
-import java.util.logging.Level;
-import java.util.logging.Logger;
 
 /**
  * Makes extensions by name: binds the config record, then injects it, the given bindings and nothing else into the implementation's
@@ -25,16 +21,12 @@ import java.util.logging.Logger;
  */
 public final class ExtensionFactory implements AutoCloseable {
 
-    /** Kept, because loggers are collected with their levels: Guice cannot read line numbers of this class version and would warn. */
-    private static final Logger LINE_NUMBERS = Logger.getLogger("com.google.inject.internal.util.LineNumbers");
-
     private final PluginCatalog catalog;
     private final AtomicReference<Injector> injector = new AtomicReference<>();
 
     /** A factory of the extensions in a catalog; the catalog stays the caller's to close. */
     public ExtensionFactory(PluginCatalog catalog) {
         this.catalog = catalog;
-        LINE_NUMBERS.setLevel(Level.SEVERE);
         injector.set(Guice.createInjector(Stage.PRODUCTION, new AbstractModule() {
             @Override
             protected void configure() {
@@ -81,13 +73,18 @@ public final class ExtensionFactory implements AutoCloseable {
         Extension extension = found.extension();
         try {
             Constructor<?> constructor = InjectedConstructor.of(found, config.getClass(), bindings.keySet());
-            Injector child = parent.createChildInjector(
-                    new ExtensionModule(extension.implementation(), constructor, config, bindings));
+            Injector child = parent.createChildInjector(new ExtensionModule(constructor, config, bindings));
+            ExtensionModule.Outcome outcome = child.getInstance(ExtensionModule.Outcome.class);
+            if (outcome.failure().isPresent()) {
+                Throwable thrown = outcome.failure().get();
+                if (thrown instanceof VirtualMachineError fatal) {
+                    throw fatal;
+                }
+                throw failure(found, thrown);
+            }
             @SuppressWarnings("unchecked") // Extension checks that the implementation implements the kind's interface
-            T instance = (T) child.getInstance(extension.implementation());
+            T instance = (T) outcome.instance().orElseThrow();
             return instance;
-        } catch (ProvisionException e) {
-            throw failure(found, e.getCause() == null ? e : e.getCause());
         } catch (CreationException e) {
             throw new MorException(
                     "cannot wire " + found.describe() + ": "
@@ -98,10 +95,7 @@ public final class ExtensionFactory implements AutoCloseable {
         }
     }
 
-    private static MorException failure(FoundExtension found, Throwable thrown) {
-        Throwable cause = thrown instanceof UndeclaredThrowableException && thrown.getCause() != null
-                ? thrown.getCause()
-                : thrown;
+    private static MorException failure(FoundExtension found, Throwable cause) {
         if (cause instanceof UsageException usage) {
             return usage;
         }
