@@ -1,0 +1,2 @@
+/** Models of mor in LangChain4j. */
+package io.mor.langchain4j;
