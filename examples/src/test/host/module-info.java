@@ -1,0 +1,4 @@
+module host {
+    requires io.mor.runtime;
+    requires java.logging;
+}
