@@ -4,8 +4,11 @@ import io.mor.runtime.UsageException;
 import io.mor.runtime.config.ConfigKey;
 import io.mor.runtime.plugin.FoundExtension;
 import io.mor.runtime.plugin.PluginCatalog;
+import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -50,11 +53,21 @@ final class PluginsShowCommand implements Callable<Integer> {
         console.out()
                 .println(found.extension().kind().id() + " '" + id + "': "
                         + found.extension().help());
-        console.out().println("from " + found.source());
-        console.out()
-                .println("implemented by " + found.extension().implementation().getName());
+        new Table()
+                .row("kind", found.extension().kind().id())
+                .row("module", found.source().name())
+                .row("version", found.source().version())
+                .row("jar", found.source().location())
+                .row("class", found.extension().implementation().getName())
+                .print(console.out(), "  ");
         console.out().println();
-        PluginsCommand.printKeys(console, found, "  ");
+        if (ConfigKey.of(found.extension().config()).isEmpty()) {
+            console.out().println("There is nothing to configure.");
+        } else {
+            console.out().println("Keys:");
+            console.out().println();
+            PluginsCommand.printKeys(console, found, "  ");
+        }
         console.out().println();
         console.out().println("In a config:");
         console.out().println();
@@ -62,19 +75,33 @@ final class PluginsShowCommand implements Callable<Integer> {
         console.out().println();
     }
 
-    private List<String> example(FoundExtension found) {
+    /** Its section of a config, as lines of YAML, with required keys and, at their defaults, others; two in all. */
+    static List<String> example(FoundExtension found) {
         String options = ConfigKey.of(found.extension().config()).stream()
-                .filter(key -> key.defaultValue().isPresent() && !key.path().contains("."))
+                .filter(key -> !key.path().contains(".")
+                        && (key.required() || key.defaultValue().isPresent()))
+                .sorted(Comparator.comparing(key -> !key.required()))
                 .limit(2)
-                .map(key -> ", " + key.path() + ": " + quoted(key.defaultValue().get()))
+                .map(key -> ", " + key.path() + ": " + quoted(key.defaultValue().orElseGet(() -> anyValue(key))))
                 .collect(Collectors.joining());
-        String mapping = "{type: " + id + options + "}";
+        String mapping = "{type: " + found.extension().id() + options + "}";
         return switch (found.extension().kind()) {
             case RECURSION_BLOCK -> List.of("model:", "  block: " + mapping);
             case METRIC_SINK -> List.of("metrics:", "  sinks: [" + mapping + "]");
             case ROUTER, SELECTOR, KV_CACHE, BACKEND, TOKENIZER ->
                 List.of(found.extension().kind().id() + ": " + mapping);
         };
+    }
+
+    /** Something that a required key may be. */
+    private static String anyValue(ConfigKey key) {
+        Matcher least = Pattern.compile("at least (\\S+)").matcher(key.type());
+        if (least.find()) {
+            return least.group(1);
+        }
+        return key.type().contains(" | ")
+                ? key.type().substring(0, key.type().indexOf(" | "))
+                : key.type().contains("number") ? "1" : "...";
     }
 
     private static String quoted(String value) {

@@ -2,6 +2,7 @@ package io.mor.architecture;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.lang.module.ModuleDescriptor;
 import java.lang.module.ModuleFinder;
 import java.lang.module.ModuleReference;
 import java.net.MalformedURLException;
@@ -58,6 +59,32 @@ final class Distribution {
                 .sorted(Comparator.comparing(
                         (ModuleReference module) -> module.descriptor().name()))
                 .toList();
+    }
+
+    /** The names of the modules that are plugins: they provide one and are not the runtime. */
+    static List<String> plugins() {
+        return modules().stream()
+                .map(ModuleReference::descriptor)
+                .filter(descriptor -> descriptor.provides().stream()
+                        .anyMatch(provides -> provides.service().equals("io.mor.api.plugin.MorPlugin")))
+                .map(ModuleDescriptor::name)
+                .filter(name -> !name.equals("io.mor.runtime"))
+                .toList();
+    }
+
+    /** The modules above and the testkit, which is no part of the distribution. */
+    static List<ModuleReference> describedModules() {
+        Path target = projectRoot().resolve("mor-testkit/target");
+        try (Stream<Path> files = Files.list(target)) {
+            List<Path> testkit = files.filter(
+                            file -> file.getFileName().toString().matches("mor-testkit-[0-9.]+(-SNAPSHOT)?\\.jar"))
+                    .toList();
+            return Stream.concat(modules().stream(), ModuleFinder.of(testkit.toArray(Path[]::new)).findAll().stream())
+                    .sorted(Comparator.comparing(module -> module.descriptor().name()))
+                    .toList();
+        } catch (IOException e) {
+            throw new UncheckedIOException("no packaged testkit; run mvn package", e);
+        }
     }
 
     /** The folders of all modules in the build that have main sources. */

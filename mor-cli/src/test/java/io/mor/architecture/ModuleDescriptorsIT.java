@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertAll;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.mor.testkit.GoldenText;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.module.ModuleDescriptor;
@@ -12,15 +13,12 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.Enumeration;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
-import java.util.function.Function;
 import java.util.jar.JarEntry;
 import java.util.jar.JarFile;
 import java.util.stream.Collectors;
@@ -29,10 +27,13 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 
 /**
- * The descriptors of the packaged modules. Their text is committed, so that a change of what a module exports is always deliberate; after
- * one, {@code mvn verify -Dmor.update.golden=true} (or the failure's message) gives the new text.
+ * The descriptors of the packaged modules. Their text is committed, so that a change of what a module exports is always deliberate; the
+ * failure's message says what writes it anew.
  */
 class ModuleDescriptorsIT {
+
+    static final String UPDATE =
+            "mvn -o -q -pl mor-cli -am verify -Dtest='ModuleDescriptorsIT,ModulesPageIT' -Dsurefire.failIfNoSpecifiedTests=false -Dmor.update.golden=true";
 
     private static final int FEWEST_MODULES = 11;
     private static final Path GOLDEN =
@@ -50,28 +51,23 @@ class ModuleDescriptorsIT {
 
     @Test
     void descriptorsAreAsCommitted() throws IOException {
-        boolean update = Boolean.getBoolean("mor.update.golden");
         List<Executable> checks = new ArrayList<>();
         Set<String> names = new TreeSet<>();
-        for (ModuleReference module : Distribution.modules()) {
+        for (ModuleReference module : Distribution.describedModules()) {
             String name = module.descriptor().name();
-            String text = describe(module.descriptor());
-            Path file = GOLDEN.resolve(name + ".txt");
             names.add(name + ".txt");
-            if (update) {
-                Files.createDirectories(GOLDEN);
-                Files.writeString(file, text);
-            }
-            checks.add(() -> assertTrue(Files.exists(file), () -> file + " is missing; it should hold:\n" + text));
             checks.add(() ->
-                    assertEquals(Files.readString(file), text, () -> "descriptor of " + name + " against " + file));
+                    new GoldenText(GOLDEN.resolve(name + ".txt"), UPDATE).check(ModuleText.of(module.descriptor())));
         }
+        assertAll(checks);
         try (Stream<Path> files = Files.list(GOLDEN)) {
             Set<String> committed =
                     files.map(file -> file.getFileName().toString()).collect(Collectors.toCollection(TreeSet::new));
-            checks.add(() -> assertEquals(names, committed, "modules and committed descriptors"));
+            assertEquals(
+                    names,
+                    committed,
+                    () -> "modules and committed descriptors; remove from " + GOLDEN + " what is gone");
         }
-        assertAll(checks);
     }
 
     @Test
@@ -88,7 +84,7 @@ class ModuleDescriptorsIT {
 
     @Test
     void nothingIsOpenedToEverybody() {
-        assertAll(Distribution.modules().stream().map(module -> () -> {
+        assertAll(Distribution.describedModules().stream().map(module -> () -> {
             ModuleDescriptor descriptor = module.descriptor();
             assertTrue(!descriptor.isOpen(), () -> descriptor.name() + " is an open module");
             List<String> open = descriptor.opens().stream()
@@ -103,8 +99,7 @@ class ModuleDescriptorsIT {
     void pluginsNameNeitherGuiceNorJacksonAndOpenNothing() {
         List<ModuleDescriptor> plugins = Distribution.modules().stream()
                 .map(ModuleReference::descriptor)
-                .filter(descriptor ->
-                        descriptor.name().matches("io\\.mor\\.(router|kvcache|block|backend|tokenizer|metrics)\\..*"))
+                .filter(descriptor -> Distribution.plugins().contains(descriptor.name()))
                 .toList();
         assertTrue(plugins.size() >= 9, () -> plugins.size() + " plugins");
         assertAll(plugins.stream().map(plugin -> () -> {
@@ -207,37 +202,5 @@ class ModuleDescriptorsIT {
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
-    }
-
-    /** As {@code jar --describe-module} says it, in a stable order and without the version. */
-    private static String describe(ModuleDescriptor descriptor) {
-        List<String> lines = new ArrayList<>();
-        lines.add("module " + descriptor.name());
-        sorted(descriptor.exports(), exports -> "exports " + exports.source() + to(exports.targets()), lines);
-        sorted(
-                descriptor.requires(),
-                requires -> "requires "
-                        + requires.modifiers().stream()
-                                .filter(modifier -> modifier != ModuleDescriptor.Requires.Modifier.MANDATED)
-                                .map(modifier -> modifier.name().toLowerCase(Locale.ROOT) + " ")
-                                .sorted()
-                                .collect(Collectors.joining())
-                        + requires.name(),
-                lines);
-        sorted(descriptor.opens(), opens -> "opens " + opens.source() + to(opens.targets()), lines);
-        sorted(descriptor.uses(), service -> "uses " + service, lines);
-        sorted(
-                descriptor.provides(),
-                provides -> "provides " + provides.service() + " with " + String.join(", ", provides.providers()),
-                lines);
-        return String.join("\n", lines) + "\n";
-    }
-
-    private static String to(Set<String> targets) {
-        return targets.isEmpty() ? "" : " to " + String.join(", ", new TreeSet<>(targets));
-    }
-
-    private static <T> void sorted(Collection<T> parts, Function<T, String> text, List<String> lines) {
-        parts.stream().map(text).sorted().forEach(lines::add);
     }
 }

@@ -94,4 +94,21 @@ class ShippedPluginsConfigTest {
             assertTrue(message.contains(wrong[1]), message);
         }
     }
+
+    @Test
+    void theExampleOfEveryExtensionIsAConfig() {
+        for (FoundExtension found : catalog.extensions()) {
+            String example = String.join("\n", PluginsShowCommand.example(found)) + "\n";
+            String before = switch (found.extension().kind()) {
+                case RECURSION_BLOCK -> "";
+                case ROUTER -> "model: {sharing: cycle, recursions: 3}\n";
+                default ->
+                    "model: {sharing: cycle, recursions: 3}\nrouter: {type: expert-choice, sampling: aux-router}\n";
+            };
+            ExperimentConfig config =
+                    ExperimentConfig.builder().yaml(before + example).build(catalog);
+            assertTrue(config.toYaml().contains("type: " + found.extension().id()), example);
+        }
+        assertTrue(catalog.extensions().size() >= 18, () -> catalog.extensions().size() + " extensions");
+    }
 }

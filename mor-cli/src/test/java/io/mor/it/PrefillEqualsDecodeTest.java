@@ -22,9 +22,9 @@ import io.mor.runtime.memory.MemoryPool;
 import io.mor.runtime.memory.Region;
 import io.mor.runtime.model.CallProgress;
 import io.mor.runtime.model.ModelCall;
-import io.mor.runtime.model.PagedKvStorage;
 import io.mor.runtime.model.TokenBatches;
 import io.mor.runtime.model.TokenRow;
+import io.mor.testkit.AssertingKvStorage;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -73,11 +73,13 @@ class PrefillEqualsDecodeTest {
     private static double[] logits(TinyModel tiny, int[] ids, List<Integer> pieces, int slotsBefore) {
         List<double[]> parts = new ArrayList<>();
         try (MemoryPool pool = new MemoryPool(tiny.backend);
-                PagedKvStorage storage = new PagedKvStorage(tiny.backend, tiny.model, slotsBefore + 1, TOKENS)) {
-            int slot = -1;
+                AssertingKvStorage storage =
+                        AssertingKvStorage.paged(tiny.backend, tiny.model, slotsBefore + 1, TOKENS)) {
+            List<Integer> slots = new ArrayList<>();
             for (int i = 0; i <= slotsBefore; i++) {
-                slot = storage.open();
+                slots.add(storage.open());
             }
+            int slot = slots.getLast();
             int position = 0;
             for (int piece : pieces) {
                 storage.reserve(slot, piece);
@@ -99,6 +101,7 @@ class PrefillEqualsDecodeTest {
                 storage.synchronize();
                 position += piece;
             }
+            slots.forEach(storage::release);
         }
         return parts.stream().flatMapToDouble(Arrays::stream).toArray();
     }

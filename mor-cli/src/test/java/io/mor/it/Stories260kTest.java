@@ -10,9 +10,9 @@ import io.mor.runtime.memory.MemoryPool;
 import io.mor.runtime.memory.Region;
 import io.mor.runtime.model.CallProgress;
 import io.mor.runtime.model.ModelCall;
-import io.mor.runtime.model.PagedKvStorage;
 import io.mor.runtime.model.TokenBatches;
 import io.mor.runtime.model.TokenRow;
+import io.mor.testkit.AssertingKvStorage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -55,7 +55,7 @@ class Stories260kTest {
     private static List<Integer> greedy(TrainedModel trained, JsonNode logitsAt, int count) {
         List<Integer> ids = new ArrayList<>(List.of(1));
         try (MemoryPool pool = new MemoryPool(trained.backend());
-                PagedKvStorage storage = new PagedKvStorage(trained.backend(), trained.model(), 1, count)) {
+                AssertingKvStorage storage = AssertingKvStorage.paged(trained.backend(), trained.model(), 1, count)) {
             int slot = storage.open();
             for (int position = 0; ids.size() < count; position++) {
                 storage.reserve(slot, 1);
@@ -89,6 +89,7 @@ class Stories260kTest {
                 }
                 storage.synchronize();
             }
+            storage.release(slot);
         }
         return ids;
     }

@@ -90,7 +90,7 @@ public final class BlockBench extends ModelBench {
 
     /** Whole sequences without a storage that outlives the call: the final rows, normalised. */
     public List<double[]> walk(Phase phase, List<Integer> lengths, List<Integer> ids) {
-        try (Region region = pool.region();
+        try (Region region = region();
                 AssertingKvStorage storage = AssertingKvStorage.ofStep(model)) {
             return rows(
                     walk(region, storage, phase, lengths, ids, progress(3, 1)).rows());
@@ -114,7 +114,7 @@ public final class BlockBench extends ModelBench {
     /** Gradients of {@link #objective}, of this call alone. */
     public void train(List<Integer> lengths, List<Integer> ids) {
         weights.zeroGradients();
-        try (Region region = pool.region();
+        try (Region region = region();
                 AssertingKvStorage storage = AssertingKvStorage.ofStep(model)) {
             Walked walked = walk(region, storage, Phase.TRAINING, lengths, ids, progress(3, 1));
             walked.call().tape().backward(weightedSum(walked.call(), walked.rows()), 1);
@@ -124,7 +124,7 @@ public final class BlockBench extends ModelBench {
     /** A training step and a causal call that leave nothing to look at and use no asserting storage. */
     public void unseenCalls(List<Integer> lengths, List<Integer> ids) {
         for (Phase phase : List.of(Phase.TRAINING, Phase.CAUSAL)) {
-            try (Region region = pool.region()) {
+            try (Region region = region()) {
                 ModelCall call = model.call(region, phase, weights, progress(3, 1));
                 TokenBatch batch = TokenBatches.ofSequences(region, lengths);
                 Tensor rows = model.rows(call, batch, region.ints(toArray(ids)), model.stepStorage());
@@ -137,7 +137,7 @@ public final class BlockBench extends ModelBench {
 
     /** The sum of all final values in training, each times a number of its own. */
     public double objective(List<Integer> lengths, List<Integer> ids) {
-        try (Region region = pool.region();
+        try (Region region = region();
                 AssertingKvStorage storage = AssertingKvStorage.ofStep(model)) {
             Walked walked = walk(region, storage, Phase.TRAINING, lengths, ids, progress(3, 1));
             return backend.readDoubles(weightedSum(walked.call(), walked.rows()))[0];
@@ -195,7 +195,7 @@ public final class BlockBench extends ModelBench {
     }
 
     private List<double[]> call(AssertingKvStorage storage, List<TokenRow> tokens, List<Integer> ids, int length) {
-        try (Region region = pool.region()) {
+        try (Region region = region()) {
             ModelCall call = model.call(region, Phase.CAUSAL, weights, CallProgress.none(SEED));
             TokenBatch batch = TokenBatches.of(region, tokens, tokens.isEmpty() ? List.of() : List.of(length));
             return rows(model.rows(call, batch, region.ints(toArray(ids)), storage));
@@ -256,7 +256,7 @@ public final class BlockBench extends ModelBench {
         if (waiting.isEmpty()) {
             return;
         }
-        try (Region region = pool.region()) {
+        try (Region region = region()) {
             ModelCall modelCall = model.call(region, Phase.CAUSAL, weights, CallProgress.none(SEED));
             TokenBatch batch = TokenBatches.of(
                     region,
@@ -286,7 +286,7 @@ public final class BlockBench extends ModelBench {
 
     /** Applies the block once to one whole sequence of given rows. */
     public Applied apply(Phase phase, int recursion, List<double[]> values) {
-        try (Region region = pool.region();
+        try (Region region = region();
                 AssertingKvStorage storage = AssertingKvStorage.ofStep(model)) {
             ModelCall call = model.call(region, phase, weights, progress(3, 1));
             TokenBatch first = TokenBatches.ofSequences(region, List.of(values.size()));

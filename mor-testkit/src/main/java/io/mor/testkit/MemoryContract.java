@@ -20,7 +20,8 @@ public interface MemoryContract extends OnBench {
 
     /** The message with which something is refused; an asserting wrapper refuses with an error. */
     private static String refusal(Executable refused) {
-        return String.valueOf(assertThrows(Throwable.class, refused).getMessage());
+        return String.valueOf(assertThrows(Throwable.class, refused, "the backend allows what it must refuse")
+                .getMessage());
     }
 
     @Test
@@ -232,5 +233,21 @@ public interface MemoryContract extends OnBench {
         backend.allocateInts(3);
         backend.close();
         backend.close();
+    }
+
+    @Test
+    default void memoryOfAClosedBackendIsRefused() {
+        Tensor tensor = backend().allocate(2, 2);
+        IntTensor ints = backend().allocateInts(2);
+        backend().fill(tensor, 0);
+        backend().fill(ints, 0);
+        backend().close();
+        for (Executable use : List.<Executable>of(
+                () -> backend().fill(tensor, 1),
+                () -> backend().readDoubles(tensor),
+                () -> backend().fill(ints, 1),
+                () -> backend().readInts(ints))) {
+            assertFalse(refusal(use).isBlank());
+        }
     }
 }

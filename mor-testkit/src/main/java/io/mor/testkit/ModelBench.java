@@ -152,6 +152,12 @@ public abstract class ModelBench implements AutoCloseable {
         return new CallProgress(SEED, microBatch / accumulation, 100, microBatch, accumulation);
     }
 
+    /** Memory of one call. What earlier calls had is gone for good, so that a tensor that outlived its call is found where it is used. */
+    Region region() {
+        pool.trim();
+        return pool.region();
+    }
+
     /** The sum of all values of the final rows, each times a number of its own: what gradients are taken of. */
     Tensor weightedSum(ModelCall call, Tensor rows) {
         int width = model.shape().hidden();

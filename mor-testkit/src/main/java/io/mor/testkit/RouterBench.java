@@ -131,7 +131,7 @@ public final class RouterBench extends ModelBench {
         private final Tensor rows;
 
         Running(RouterBench bench, Phase phase, List<Integer> lengths, List<Integer> ids, CallProgress progress) {
-            this.region = bench.pool.region();
+            this.region = bench.region();
             try {
                 this.call = bench.model.call(region, phase, bench.weights, progress);
                 TokenBatch batch = TokenBatches.ofSequences(region, lengths);
@@ -185,7 +185,7 @@ public final class RouterBench extends ModelBench {
 
     /** What the parts do after an optimizer step. */
     public void afterOptimizerStep(CallProgress progress) {
-        try (Region region = pool.region()) {
+        try (Region region = region()) {
             model.afterOptimizerStep(model.call(region, Phase.TRAINING, weights, progress));
         }
     }
@@ -253,7 +253,7 @@ public final class RouterBench extends ModelBench {
     /** The router's memory of rows that enter recursion 1. */
     public Map<String, List<double[]>> begin(
             Phase phase, List<TokenRow> tokens, List<double[]> values, IntUnaryOperator lengths) {
-        try (Region region = pool.region()) {
+        try (Region region = region()) {
             ModelCall call = model.call(region, phase, weights, CallProgress.none(SEED));
             return columns(model.begin(call, batch(region, tokens, lengths), tensor(region, values, HIDDEN)));
         }
@@ -273,7 +273,7 @@ public final class RouterBench extends ModelBench {
             List<double[]> values,
             Map<String, List<double[]>> state,
             IntUnaryOperator lengths) {
-        try (Region region = pool.region()) {
+        try (Region region = region()) {
             ModelCall call = model.call(region, phase, weights, CallProgress.none(SEED));
             Map<String, Tensor> columns = new LinkedHashMap<>();
             state.forEach((name, rows) ->
@@ -298,7 +298,7 @@ public final class RouterBench extends ModelBench {
 
     /** Both ways of updating the rows that a causal call at one recursion selects. */
     public Updates updates(List<TokenRow> tokens, List<double[]> values, IntUnaryOperator lengths) {
-        try (Region region = pool.region()) {
+        try (Region region = region()) {
             ModelCall call = model.call(region, Phase.CAUSAL, weights, CallProgress.none(SEED));
             TokenBatch batch = batch(region, tokens, lengths);
             Tensor rows = tensor(region, values, HIDDEN);

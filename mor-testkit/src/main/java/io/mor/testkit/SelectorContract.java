@@ -86,7 +86,7 @@ public abstract class SelectorContract {
                 assertEquals(
                         together[position],
                         bench.selectAlone(question(recursion), position),
-                        "position " + position + ", recursion " + recursion);
+                        "the candidate at position " + position + " alone, recursion " + recursion);
             }
         }
     }

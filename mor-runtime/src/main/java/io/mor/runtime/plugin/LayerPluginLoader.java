@@ -40,8 +40,18 @@ final class LayerPluginLoader implements PluginLoader {
             }
             return new LayerPluginLoader(controller.layer());
         } catch (FindException | ResolutionException | LayerInstantiationException e) {
-            throw new MorException("plugin " + jars + " cannot be loaded: " + e.getMessage(), e);
+            throw new MorException("plugin " + names(jars) + " cannot be loaded: " + reason(e), e);
         }
+    }
+
+    private static String names(List<Path> jars) {
+        return jars.stream().map(Path::toString).collect(Collectors.joining(", "));
+    }
+
+    /** What is wrong with a jar's descriptor or services is in the cause. */
+    private static String reason(RuntimeException e) {
+        String cause = e.getCause() == null ? null : e.getCause().getMessage();
+        return cause == null || e.getMessage().contains(cause) ? e.getMessage() : e.getMessage() + ": " + cause;
     }
 
     private static Configuration resolve(Configuration parent, ModuleFinder own, Set<String> roots) {

@@ -5,29 +5,46 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.mor.runtime.plugin.TestHosts.Host;
+import io.mor.runtime.plugin.TestHosts.HostFailure;
 import java.io.IOException;
-import java.lang.ref.WeakReference;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
-import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Plugins from folders, each test in a host on the class path and in one that is a named module. */
+/** Plugins from folders, each test in a process with everything on the class path and in one where all are named modules. */
 class PluginFoldersTest {
+
+    @TempDir
+    static Path hostFolder;
+
+    private static List<Host> hosts = List.of();
 
     @TempDir
     Path temporary;
 
     private Path plugins;
 
-    static Stream<Host> hosts() {
-        return TestHosts.all();
+    @BeforeAll
+    static void startHosts() throws IOException {
+        hosts = TestHosts.start(hostFolder);
+    }
+
+    /** That they end by themselves and said nothing on standard error is part of the test. */
+    @AfterAll
+    static void endHosts() throws Exception {
+        for (Host host : hosts) {
+            host.end();
+        }
+    }
+
+    static List<Host> hosts() {
+        return hosts;
     }
 
     @BeforeEach
@@ -36,13 +53,18 @@ class PluginFoldersTest {
     }
 
     private String failure(Host host) {
-        Exception failure = assertThrows(Exception.class, () -> {
-            try (AutoCloseable catalog = host.discover(List.of(plugins))) {
-                host.tokenizer(catalog, "test", Map.of());
-            }
-        });
-        assertTrue(failure.getClass().getName().startsWith("io.mor.runtime."), failure.toString());
-        return failure.getMessage();
+        return failure(host, "test");
+    }
+
+    private String failure(Host host, String id) {
+        return assertThrows(HostFailure.class, () -> host.fingerprint(plugins, id))
+                .getMessage();
+    }
+
+    @ParameterizedTest
+    @MethodSource("hosts")
+    void theHostIsWhatItIsCalled(Host host) throws Exception {
+        assertEquals(host.toString(), host.where());
     }
 
     @ParameterizedTest
@@ -52,37 +74,55 @@ class PluginFoldersTest {
                 PluginJar.tokenizer("one", "test", "\"size \" + config.size()").build(plugins.resolve("one.jar"));
         Files.writeString(plugins.resolve("notes.txt"), "not a plugin");
 
-        try (AutoCloseable catalog = host.discover(List.of(plugins))) {
-            assertTrue(
-                    host.extensions(catalog).contains("tokenizer 'test' of one (" + jar + ")"),
-                    host.extensions(catalog).toString());
-            assertEquals("size 3", host.fingerprint(host.tokenizer(catalog, "test", Map.of())));
-            assertEquals("size 5", host.fingerprint(host.tokenizer(catalog, "test", Map.of("size", 5))));
-        }
+        List<String> extensions = host.extensions(plugins);
+        assertTrue(extensions.contains("tokenizer 'test' of one (" + jar + ")"), extensions::toString);
+        assertEquals("size 3", host.fingerprint(plugins, "test"));
+        assertEquals("size 5", host.fingerprint(plugins, "test", "size=5"));
     }
 
     @ParameterizedTest
     @MethodSource("hosts")
     void twoPluginsMayBringDifferentVersionsOfALibrary(Host host) throws Exception {
         for (String version : List.of("1", "2")) {
-            Path folder = plugins.resolve("v" + version);
-            Path library = new PluginJar()
-                    .source(
-                            "lib.Version",
-                            "package lib; public final class Version { public static String text() { return \""
-                                    + version + "\"; } }")
-                    .module("module lib { exports lib; }")
-                    .build(folder.resolve("lib.jar"));
-            PluginJar.tokenizer("user" + version, "user-" + version, "lib.Version.text()")
-                    .with(library)
-                    .replace("module-info", "requires io.mor.api;", "requires io.mor.api; requires lib;")
-                    .build(folder.resolve("user.jar"));
+            buildWithLibrary("user" + version, version);
         }
 
-        try (AutoCloseable catalog = host.discover(List.of(plugins))) {
-            assertEquals("1", host.fingerprint(host.tokenizer(catalog, "user-1", Map.of())));
-            assertEquals("2", host.fingerprint(host.tokenizer(catalog, "user-2", Map.of())));
+        assertEquals("1", host.fingerprint(plugins, "user-1"));
+        assertEquals("2", host.fingerprint(plugins, "user-2"));
+    }
+
+    /** The same module, packages and classes twice, with ids of their own. */
+    @ParameterizedTest
+    @MethodSource("hosts")
+    void twoVersionsOfOnePluginStandSideBySide(Host host) throws Exception {
+        for (String version : List.of("1", "2")) {
+            buildWithLibrary("user", version);
         }
+
+        List<String> extensions = host.extensions(plugins);
+        for (String version : List.of("1", "2")) {
+            Path jar = plugins.resolve("v" + version).resolve("user.jar");
+            assertTrue(
+                    extensions.contains("tokenizer 'user-" + version + "' of user (" + jar + ")"),
+                    extensions::toString);
+            assertEquals(version, host.fingerprint(plugins, "user-" + version));
+        }
+    }
+
+    /** A plugin in a folder with its library, whose fingerprint is the library's version. */
+    private void buildWithLibrary(String pkg, String version) throws IOException {
+        Path folder = plugins.resolve("v" + version);
+        Path library = new PluginJar()
+                .source(
+                        "lib.Version",
+                        "package lib; public final class Version { public static String text() { return \"" + version
+                                + "\"; } }")
+                .module("module lib { exports lib; }")
+                .build(folder.resolve("lib.jar"));
+        PluginJar.tokenizer(pkg, "user-" + version, "lib.Version.text()")
+                .with(library)
+                .replace("module-info", "requires io.mor.api;", "requires io.mor.api; requires lib;")
+                .build(folder.resolve("user.jar"));
     }
 
     @ParameterizedTest
@@ -92,9 +132,7 @@ class PluginFoldersTest {
                 .without("module-info.java")
                 .build(plugins.resolve("plain.jar"));
 
-        try (AutoCloseable catalog = host.discover(List.of(plugins))) {
-            assertEquals("plain", host.fingerprint(host.tokenizer(catalog, "test", Map.of())));
-        }
+        assertEquals("plain", host.fingerprint(plugins, "test"));
     }
 
     @ParameterizedTest
@@ -105,23 +143,35 @@ class PluginFoldersTest {
                         "test",
                         "Look.seen(\"io.mor.runtime.MorException\") + Look.seen(\"com.google.inject.Guice\") + Look.seen(\"io.mor.api.data.Tokenizer\")")
                 .source("curious.Look", """
-            package curious;
-            final class Look {
-              static String seen(String type) {
-                try {
-                  Class.forName(type);
-                  return "y";
-                } catch (ClassNotFoundException e) {
-                  return "n";
-                }
-              }
-            }
-            """)
+                        package curious;
+                        final class Look {
+                          static String seen(String type) {
+                            try {
+                              // By name a class of the host may be found; what counts is whether it can be linked to.
+                              return Look.class.getModule().canRead(Class.forName(type).getModule()) ? "y" : "n";
+                            } catch (ClassNotFoundException e) {
+                              return "n";
+                            }
+                          }
+                        }
+                        """)
                 .build(plugins.resolve("curious.jar"));
 
-        try (AutoCloseable catalog = host.discover(List.of(plugins))) {
-            assertEquals("nny", host.fingerprint(host.tokenizer(catalog, "test", Map.of())));
-        }
+        assertEquals("nny", host.fingerprint(plugins, "test"));
+    }
+
+    @ParameterizedTest
+    @MethodSource("hosts")
+    void aHostThatMayCallNativeCodePassesThatOnToThePluginsOfItsFolders(Host host) throws Exception {
+        PluginJar.tokenizer(
+                        "nativ",
+                        "test",
+                        "Text.class.getModule().getName() + \" \" + Text.class.getModule().isNativeAccessEnabled()")
+                .build(plugins.resolve("nativ.jar"));
+
+        // On a class path it is the launcher's flag for all unnamed modules that decides, and this host has none.
+        assertEquals(
+                host.toString().equals("module path") ? "nativ true" : "null false", host.fingerprint(plugins, "test"));
     }
 
     @ParameterizedTest
@@ -138,6 +188,26 @@ class PluginFoldersTest {
 
     @ParameterizedTest
     @MethodSource("hosts")
+    void anIdOfTheHostsOwnIsNamedWithBothPlaces(Host host) throws Exception {
+        Path jar = PluginJar.tokenizer("a", "byte", "\"a\"").build(plugins.resolve("a.jar"));
+
+        String message = failure(host, "byte");
+        assertTrue(message.startsWith("two plugins bring a tokenizer 'byte': io.mor.runtime"), message);
+        assertTrue(message.contains(" and a (" + jar + "); remove one of them"), message);
+    }
+
+    @ParameterizedTest
+    @MethodSource("hosts")
+    void anUnknownIdListsWhatWasFoundAndWhere(Host host) throws Exception {
+        PluginJar.tokenizer("one", "test", "\"one\"").build(plugins.resolve("one.jar"));
+
+        String message = failure(host, "tset");
+        assertTrue(message.startsWith("no tokenizer 'tset'; did you mean 'test'?; there are byte, "), message);
+        assertTrue(message.contains(", test; looked in the " + host + ", plugin folder " + plugins), message);
+    }
+
+    @ParameterizedTest
+    @MethodSource("hosts")
     void aJarThatIsNoPluginIsNamed(Host host) throws Exception {
         Path jar = new PluginJar()
                 .source("lib.Nothing", "package lib; public final class Nothing {}")
@@ -146,6 +216,18 @@ class PluginFoldersTest {
         assertTrue(
                 failure(host).startsWith(jar + " is no plugin: nothing in it provides io.mor.api.plugin.MorPlugin"),
                 failure(host));
+    }
+
+    @ParameterizedTest
+    @MethodSource("hosts")
+    void aJarThatNamesAClassItDoesNotHaveIsNamed(Host host) throws Exception {
+        Path jar = PluginJar.tokenizer("lost", "test", "\"\"")
+                .without("module-info.java")
+                .provides("lost.Elsewhere")
+                .build(plugins.resolve("lost.jar"));
+
+        String message = failure(host);
+        assertTrue(message.contains(jar.toString()) && message.contains("lost.Elsewhere"), message);
     }
 
     @ParameterizedTest
@@ -159,22 +241,64 @@ class PluginFoldersTest {
     @ParameterizedTest
     @MethodSource("hosts")
     void aTypeThatTheApiLacksIsNamedWithTheJar(Host host) throws Exception {
-        Path future = new PluginJar()
-                .source(
-                        "io.mor.api.data.Futuristic",
-                        "package io.mor.api.data; public interface Futuristic extends Tokenizer {}")
-                .build(temporary.resolve("stub").resolve("future.jar"));
-        Path jar = PluginJar.tokenizer("late", "test", "\"late\"")
-                .without("module-info.java")
-                .with(future)
-                .replace("late.Text", "implements io.mor.api.data.Tokenizer", "implements io.mor.api.data.Futuristic")
-                .build(plugins.resolve("late.jar"));
+        Path jar = late(true).without("module-info.java").build(plugins.resolve("late.jar"));
 
         String message = failure(host);
         assertTrue(message.contains(jar.toString()), message);
         assertTrue(
                 message.contains("it uses io.mor.api.data.Futuristic, which this version of mor-api does not have"),
                 message);
+    }
+
+    /** A plugin that needs a type of a later API: as what it implements, or only in its constructor. */
+    private PluginJar late(boolean asInterface) throws IOException {
+        Path future = new PluginJar()
+                .source(
+                        "io.mor.api.data.Futuristic",
+                        "package io.mor.api.data; public interface Futuristic extends Tokenizer { static int level() { return 3; } }")
+                .build(temporary.resolve("stub").resolve("future.jar"));
+        PluginJar plugin = PluginJar.tokenizer("late", "test", "\"late\"").with(future);
+        return asInterface
+                ? plugin.replace(
+                        "late.Text", "implements io.mor.api.data.Tokenizer", "implements io.mor.api.data.Futuristic")
+                : plugin.replace(
+                        "late.Text",
+                        "this.config = config;",
+                        "this.config = config; io.mor.api.data.Futuristic.level();");
+    }
+
+    @ParameterizedTest
+    @MethodSource("hosts")
+    void aTypeThatTheApiLacksWhereItIsUsedIsNamedWithJarAndId(Host host) throws Exception {
+        Path jar = late(false).without("module-info.java").build(plugins.resolve("late.jar"));
+
+        String message = failure(host);
+        assertTrue(
+                message.startsWith("cannot make tokenizer 'test' of late (" + jar
+                        + "): it uses io.mor.api.data.Futuristic, which"),
+                message);
+    }
+
+    @ParameterizedTest
+    @MethodSource("hosts")
+    void aMethodThatTheApiLacksIsNamedWithJarAndId(Host host) throws Exception {
+        Path future = new PluginJar()
+                .source(
+                        "io.mor.api.plugin.NoConfig",
+                        "package io.mor.api.plugin; public record NoConfig() { public static int level() { return 3; } }")
+                .build(temporary.resolve("stub").resolve("future.jar"));
+        Path jar = PluginJar.tokenizer("late", "test", "\"late\"")
+                .without("module-info.java")
+                .with(future)
+                .replace("late.Text", "this.config = config;", "this.config = config; NoConfig.level();")
+                .build(plugins.resolve("late.jar"));
+
+        String message = failure(host);
+        assertTrue(
+                message.startsWith(
+                        "cannot make tokenizer 'test' of late (" + jar + "): it was built for another version:"),
+                message);
+        assertTrue(message.contains("NoConfig.level()"), message);
     }
 
     @ParameterizedTest
@@ -208,6 +332,16 @@ class PluginFoldersTest {
 
     @ParameterizedTest
     @MethodSource("hosts")
+    void anOptionOutOfItsRangeIsNamedWithTheRange(Host host) throws Exception {
+        PluginJar.tokenizer("one", "test", "\"one\"").build(plugins.resolve("one.jar"));
+
+        String message = assertThrows(HostFailure.class, () -> host.fingerprint(plugins, "test", "size=0"))
+                .getMessage();
+        assertTrue(message.contains("tokenizer 'test'.size is 0; it must be at least 1"), message);
+    }
+
+    @ParameterizedTest
+    @MethodSource("hosts")
     void aPackageThatIsNotExportedIsAMessageForTheAuthor(Host host) throws Exception {
         PluginJar.tokenizer("closed", "test", "\"open\"")
                 .replace("module-info", "exports closed;", "")
@@ -216,9 +350,7 @@ class PluginFoldersTest {
         if (host.toString().equals("module path")) {
             assertTrue(failure(host).contains("in a package that its module exports"), failure(host));
         } else {
-            try (AutoCloseable catalog = host.discover(List.of(plugins))) {
-                assertEquals("open", host.fingerprint(host.tokenizer(catalog, "test", Map.of())));
-            }
+            assertEquals("open", host.fingerprint(plugins, "test"));
         }
     }
 
@@ -243,31 +375,37 @@ class PluginFoldersTest {
 
     @ParameterizedTest
     @MethodSource("hosts")
+    void aModuleThatIsMissingIsNamedWithTheJar(Host host) throws Exception {
+        Path library = new PluginJar()
+                .source(
+                        "lib.Version",
+                        "package lib; public final class Version { public static String text() { return \"1\"; } }")
+                .module("module lib { exports lib; }")
+                .build(temporary.resolve("elsewhere").resolve("lib.jar"));
+        Path jar = PluginJar.tokenizer("poor", "test", "\"\"")
+                .with(library)
+                .replace("poor.Text", "this.config = config;", "this.config = config; lib.Version.text();")
+                .replace("module-info", "requires io.mor.api;", "requires io.mor.api; requires lib;")
+                .build(plugins.resolve("poor.jar"));
+
+        String message = failure(host);
+        assertTrue(message.contains(jar.toString()) && message.contains("lib"), message);
+    }
+
+    @ParameterizedTest
+    @MethodSource("hosts")
     void aMissingFolderIsNamed(Host host) {
         Path missing = temporary.resolve("missing");
-        assertTrue(assertThrows(Exception.class, () -> host.discover(List.of(missing)))
-                .getMessage()
-                .contains("plugin folder " + missing + " is not a folder"));
+        assertEquals(
+                "plugin folder " + missing + " is not a folder",
+                assertThrows(HostFailure.class, () -> host.extensions(missing)).getMessage());
     }
 
     @ParameterizedTest
     @MethodSource("hosts")
     void closedCatalogsLeaveNoClassLoaderBehind(Host host) throws Exception {
         PluginJar.tokenizer("one", "test", "\"one\"").build(plugins.resolve("one.jar"));
-        List<WeakReference<ClassLoader>> loaders = new ArrayList<>();
-        for (int experiment = 0; experiment < 100; experiment++) {
-            try (AutoCloseable catalog = host.discover(List.of(plugins))) {
-                Object tokenizer = host.tokenizer(catalog, "test", Map.of("size", 1 + experiment));
-                loaders.add(new WeakReference<>(tokenizer.getClass().getClassLoader()));
-            }
-        }
-        for (int attempt = 0; attempt < 50 && loaders.stream().anyMatch(loader -> !loader.refersTo(null)); attempt++) {
-            System.gc();
-            Thread.sleep(20);
-        }
-        assertEquals(
-                0,
-                loaders.stream().filter(loader -> !loader.refersTo(null)).count(),
-                "class loaders of 100 closed catalogs are still reachable");
+
+        assertEquals(0, host.loadersLeft(plugins, "test"), "class loaders of 100 closed catalogs are still reachable");
     }
 }

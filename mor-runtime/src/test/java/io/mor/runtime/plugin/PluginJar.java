@@ -78,7 +78,7 @@ final class PluginJar {
         return this;
     }
 
-    /** Something it is compiled with, beside mor-api. */
+    /** Something it is compiled with, before mor-api: a library, or what the API is imagined to be. */
     PluginJar with(Path library) {
         libraries.add(library);
         return this;
@@ -88,8 +88,9 @@ final class PluginJar {
         Path work = Files.createTempDirectory(jar.toAbsolutePath().getParent().getParent(), "build");
         List<String> arguments = new ArrayList<>(
                 List.of("-d", work.resolve("classes").toString(), "--release", "25", "-proc:none", "-nowarn"));
-        List<String> path = new ArrayList<>(TestHosts.apiPath());
-        libraries.forEach(library -> path.add(library.toString()));
+        List<String> path =
+                new ArrayList<>(libraries.stream().map(Path::toString).toList());
+        path.addAll(TestHosts.apiPath());
         arguments.addAll(List.of(
                 modular ? "--module-path" : "--class-path", String.join(System.getProperty("path.separator"), path)));
         for (Map.Entry<String, String> file : files.entrySet()) {

@@ -8,6 +8,7 @@ import io.mor.api.plugin.ExtensionKind;
 import io.mor.api.plugin.MorPlugin;
 import io.mor.api.plugin.Stability;
 import io.mor.testkit.GoldenText;
+import jakarta.inject.Inject;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.module.ModuleDescriptor;
@@ -17,19 +18,27 @@ import java.lang.module.ModuleReference;
 import java.lang.reflect.Method;
 import java.lang.reflect.Modifier;
 import java.net.URISyntaxException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import javax.tools.DiagnosticCollector;
+import javax.tools.JavaCompiler;
+import javax.tools.JavaFileObject;
+import javax.tools.StandardJavaFileManager;
+import javax.tools.ToolProvider;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.api.io.TempDir;
 
 /**
  * The API that plugins are compiled against. Its signatures are committed beside this test, one file a package, so that a change of them is
@@ -131,6 +140,45 @@ class ApiSignatureTest {
         System.out.println(checks.size() + " public types");
         assertTrue(checks.size() >= FEWEST_TYPES, () -> checks.size() + " public types");
         assertAll(checks);
+    }
+
+    /** By the compiler's own check. Parameters and results that a sentence explains need no tag. */
+    @Test
+    void everyPublicMemberHasWellFormedJavadoc(@TempDir Path classes) throws Exception {
+        DiagnosticCollector<JavaFileObject> said = new DiagnosticCollector<>();
+        JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
+        try (StandardJavaFileManager files =
+                        compiler.getStandardFileManager(said, Locale.ROOT, StandardCharsets.UTF_8);
+                Stream<Path> sources = Files.find(
+                        ROOT.resolve("mor-api/src/main/java"),
+                        20,
+                        (path, attributes) -> path.toString().endsWith(".java"))) {
+            List<Path> all = sources.sorted().toList();
+            assertTrue(all.size() > FEWEST_TYPES, () -> all.size() + " sources");
+            Path inject = Path.of(Inject.class
+                    .getProtectionDomain()
+                    .getCodeSource()
+                    .getLocation()
+                    .toURI());
+            List<String> options = List.of(
+                    "-d",
+                    classes.toString(),
+                    "-proc:none",
+                    "-Xdoclint:all/protected",
+                    "-Xmaxwarns",
+                    "10000",
+                    "--module-path",
+                    inject.toString());
+            assertTrue(
+                    compiler.getTask(null, files, said, options, null, files.getJavaFileObjectsFromPaths(all))
+                            .call(),
+                    () -> said.getDiagnostics().toString());
+        }
+        List<String> wrong = said.getDiagnostics().stream()
+                .filter(one -> !one.getMessage(Locale.ROOT).matches("no @(param|return|throws).*"))
+                .map(Object::toString)
+                .toList();
+        assertEquals(List.of(), wrong);
     }
 
     @Test
