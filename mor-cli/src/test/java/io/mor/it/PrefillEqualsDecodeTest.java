@@ -9,6 +9,7 @@ import io.mor.api.tensor.Phase;
 import io.mor.backend.cpu.CpuBackend;
 import io.mor.backend.cpu.CpuConfig;
 import io.mor.backend.reference.ReferenceBackend;
+import io.mor.block.llama.Adapter;
 import io.mor.kvcache.recursionwise.RecursionWiseCache;
 import io.mor.kvcache.shared.HybridCache;
 import io.mor.kvcache.shared.SharedCache;
@@ -64,6 +65,21 @@ class PrefillEqualsDecodeTest {
                         cases.add(Arguments.of(Named.of(name, model)));
                     }
                 }
+            }
+            for (Routing routing : List.of(Routing.emaCutoff(), Routing.tokenChoice())) {
+                Supplier<TinyModel> model = () -> {
+                    TinyModel tiny = TinyModel.relaxed(
+                            backend.getPayload().get(),
+                            RelaxationTest.everything(Adapter.DORA, false),
+                            Sharing.MIDDLE_CYCLE,
+                            5,
+                            3,
+                            new RecursionWiseCache(),
+                            Optional.of(routing));
+                    tiny.shake(".");
+                    return tiny;
+                };
+                cases.add(Arguments.of(Named.of(backend.getName() + ", relaxed, " + routing.name(), model)));
             }
         }
         return cases.stream();

@@ -6,9 +6,12 @@ import io.mor.api.model.ModelShape;
 import io.mor.api.routing.Router;
 import io.mor.api.routing.Selector;
 import io.mor.api.routing.TokenBatch;
+import io.mor.api.tensor.Parameter;
 import io.mor.api.tensor.Phase;
 import io.mor.backend.reference.ReferenceBackend;
 import io.mor.block.llama.LlamaBlock;
+import io.mor.block.llama.LlamaConfig;
+import io.mor.block.llama.RelaxationConfig;
 import io.mor.kvcache.recursionwise.RecursionWiseCache;
 import io.mor.runtime.config.Initialization;
 import io.mor.runtime.config.ModelConfig;
@@ -26,6 +29,7 @@ import io.mor.runtime.model.Weights;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.Random;
 import java.util.function.Function;
 
 /** A model of odd, tiny sizes with large random weights, so that its choices differ from token to token. */
@@ -132,6 +136,62 @@ final class TinyModel implements AutoCloseable {
         return new TinyModel(
                 new ReferenceBackend(),
                 new MorModel(config, new ModelParts(LlamaBlock::new, Optional.empty(), cache, Optional.empty())));
+    }
+
+    /**
+     * A model of which more differs between recursions than its depth.
+     *
+     * @param routing empty for a plain recursive model
+     */
+    static TinyModel relaxed(
+            Backend backend,
+            RelaxationConfig relaxation,
+            Sharing sharing,
+            int layers,
+            int recursions,
+            KvCache cache,
+            Optional<Routing> routing) {
+        ModelConfig config = new ModelConfig(
+                VOCABULARY,
+                12,
+                layers,
+                2,
+                1,
+                18,
+                CONTEXT,
+                sharing,
+                recursions,
+                1,
+                true,
+                true,
+                Initialization.AVERAGE,
+                0.5,
+                1e-5,
+                10000,
+                0);
+        return new TinyModel(
+                backend,
+                new MorModel(
+                        config,
+                        new ModelParts(
+                                (shape, placement) -> new LlamaBlock(new LlamaConfig(relaxation), shape, placement),
+                                routing.map(Routing::router),
+                                cache,
+                                routing.flatMap(Routing::selector))));
+    }
+
+    /** Gives parameters whose names contain a text random values, so that nothing rests at the point where it starts. */
+    void shake(String name) {
+        for (Parameter parameter : weights.parameters()) {
+            if (parameter.name().contains(name)) {
+                double[] values = backend.readDoubles(weights.value(parameter));
+                Random random = new Random(parameter.name().hashCode());
+                for (int i = 0; i < values.length; i++) {
+                    values[i] += 0.4 * random.nextGaussian();
+                }
+                backend.write(weights.value(parameter), values);
+            }
+        }
     }
 
     static TinyModel ofVocabulary(int vocabulary) {

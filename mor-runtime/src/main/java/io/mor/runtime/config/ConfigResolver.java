@@ -56,11 +56,16 @@ final class ConfigResolver {
         return problems.isEmpty() ? Optional.of(with(config, resolved, sinks)) : Optional.empty();
     }
 
-    /** Expert-choice models need a causal rule, and after short training tracked cut-offs are the best one (spec 2.7, 9.3). */
+    /** {@code default} is what the router declares (spec 2.7, 9.3). */
     private ExtensionConfig selector(ExtensionConfig given, ExtensionConfig router) {
-        boolean tracked = router.type().equals("expert-choice")
-                && catalog.find(ExtensionKind.SELECTOR, "ema-cutoff").isPresent();
-        return given.type().equals("default") && tracked ? new ExtensionConfig("ema-cutoff", given.options()) : given;
+        if (!given.type().equals("default")) {
+            return given;
+        }
+        return catalog.find(ExtensionKind.ROUTER, router.type())
+                .flatMap(found -> found.extension().defaultSelector())
+                .filter(id -> catalog.find(ExtensionKind.SELECTOR, id).isPresent())
+                .map(id -> new ExtensionConfig(id, given.options()))
+                .orElse(given);
     }
 
     private Optional<ExtensionConfig> section(
@@ -101,7 +106,11 @@ final class ConfigResolver {
                 config.name(),
                 config.seed(),
                 config.runs(),
-                new ModelSection(Optional.empty(), config.model().shape(), resolved.get(ExtensionSection.BLOCK)),
+                new ModelSection(
+                        Optional.empty(),
+                        config.model().startFrom(),
+                        config.model().shape(),
+                        resolved.get(ExtensionSection.BLOCK)),
                 resolved.get(ExtensionSection.ROUTER),
                 resolved.get(ExtensionSection.SELECTOR),
                 resolved.get(ExtensionSection.KV_CACHE),

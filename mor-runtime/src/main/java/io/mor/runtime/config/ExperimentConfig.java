@@ -22,7 +22,7 @@ import java.util.Map;
  * @param runs the folder in which the run's folder is made
  * @param model shape, sharing and layers
  * @param router who goes through which recursion; {@code none}: everybody, all of them
- * @param selector the causal rule of generation; {@code default}: {@code ema-cutoff} if the router needs one
+ * @param selector the causal rule of generation; {@code default}: what the router declares, {@code ema-cutoff} for expert-choice
  * @param kvCache what is stored and read at each recursion
  * @param backend where kernels run; {@code auto}: the fastest there is
  * @param tokenizer text to ids
@@ -46,7 +46,8 @@ public record ExperimentConfig(
         @Help("who goes through which recursion; none: everybody, all of them") @DefaultValue("none")
         ExtensionConfig router,
 
-        @Help("causal rule of generation; default: ema-cutoff if the router needs one") @DefaultValue("default")
+        @Help("causal rule of generation; default: what the router declares, ema-cutoff for expert-choice")
+        @DefaultValue("default")
         ExtensionConfig selector,
 
         @Help("what is stored and read at each recursion") @DefaultValue("recursion-wise")

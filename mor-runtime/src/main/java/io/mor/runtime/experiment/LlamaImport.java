@@ -58,7 +58,8 @@ final class LlamaImport {
                         new TrainingState(0, 0, 0, 0),
                         weights,
                         Optional.empty(),
-                        config.toYaml());
+                        config.toYaml(),
+                        false);
                 folder.create(config.toYaml());
                 if (tokenizer.isPresent()) {
                     parts.tokenizer(inRun(config, out).tokenizer())

@@ -12,11 +12,14 @@ import io.mor.runtime.config.TrainingConfig;
 import io.mor.runtime.evaluate.EvaluationBatches;
 import io.mor.runtime.evaluate.EvaluationReport;
 import io.mor.runtime.evaluate.Evaluator;
+import io.mor.runtime.model.LayerPlan;
 import io.mor.runtime.model.LayerSources;
 import io.mor.runtime.model.MorModel;
+import io.mor.runtime.model.Uptraining;
 import io.mor.runtime.model.Weights;
 import io.mor.runtime.plugin.ExtensionFactory;
 import io.mor.runtime.plugin.PluginCatalog;
+import io.mor.runtime.safetensors.SafetensorsReader;
 import io.mor.runtime.train.AdamWSettings;
 import io.mor.runtime.train.Checkpoint;
 import io.mor.runtime.train.LearningRateSchedule;
@@ -66,12 +69,7 @@ public final class TrainingRun implements AutoCloseable {
      */
     static TrainingRun begin(PluginCatalog catalog, ExperimentConfig given, RunListener listener) {
         ExperimentConfig resolved = given.resolve(catalog);
-        RunFolder folder = new RunFolder(resolved.runs().resolve(resolved.name()));
-        if (folder.exists()) {
-            throw new UsageException("run " + folder.path() + " exists already. Resume it with --resume "
-                    + folder.path() + ", give another name (-s name=...), or delete the folder");
-        }
-        return build(catalog, resolved, folder, listener, Optional.empty());
+        return build(catalog, resolved, newFolder(resolved), listener, Optional.empty());
     }
 
     /**
@@ -81,6 +79,9 @@ public final class TrainingRun implements AutoCloseable {
      */
     static TrainingRun resume(
             PluginCatalog catalog, Path path, UnaryOperator<ExperimentConfig> change, RunListener listener) {
+        if (Checkpoint.isOne(path)) {
+            return branch(catalog, path, change, listener);
+        }
         RunFolder folder = RunFolder.existing(path);
         List<String> warnings = new ArrayList<>();
         Optional<Checkpoint> checkpoint = folder.latest(warnings);
@@ -88,6 +89,24 @@ public final class TrainingRun implements AutoCloseable {
         ExperimentConfig config =
                 change.apply(ExperimentConfig.load(folder.config())).resolve(catalog);
         return build(catalog, config, folder, listener, checkpoint);
+    }
+
+    /** A new run that goes on from one checkpoint of another, say with a shorter schedule (spec 5.3). */
+    private static TrainingRun branch(
+            PluginCatalog catalog, Path path, UnaryOperator<ExperimentConfig> change, RunListener listener) {
+        Checkpoint checkpoint = Checkpoint.open(path);
+        ExperimentConfig config = change.apply(ExperimentConfig.load(path.resolve(Checkpoint.CONFIG)))
+                .resolve(catalog);
+        return build(catalog, config, newFolder(config), listener, Optional.of(checkpoint));
+    }
+
+    private static RunFolder newFolder(ExperimentConfig config) {
+        RunFolder folder = new RunFolder(config.runs().resolve(config.name()));
+        if (folder.exists()) {
+            throw new UsageException("run " + folder.path() + " exists already. Resume it with --resume "
+                    + folder.path() + ", give another name (-s name=...), or delete the folder");
+        }
+        return folder;
     }
 
     private static TrainingRun build(
@@ -132,7 +151,8 @@ public final class TrainingRun implements AutoCloseable {
                 training.checkpoint().keep() == 0
                         ? Integer.MAX_VALUE
                         : training.checkpoint().keep(),
-                training.recompute());
+                training.recompute(),
+                training.checkpoint().keptSteps(training.steps()));
         trainer = own(new Trainer(
                 model,
                 weights,
@@ -160,6 +180,7 @@ public final class TrainingRun implements AutoCloseable {
                             config.model().shape().initialization(),
                             config.model().shape().layers(),
                             config.seed()));
+            config.model().startFrom().ifPresent(this::startFrom);
         }
         folder.create(config.toYaml());
         sinks = own(new Sinks(
@@ -170,6 +191,35 @@ public final class TrainingRun implements AutoCloseable {
                         config.flat(),
                         trainer.state().step()),
                 listener));
+    }
+
+    /** Uptraining (spec 1.4). */
+    private void startFrom(Path path) {
+        List<String> notes = new ArrayList<>();
+        Checkpoint checkpoint = Checkpoint.isOne(path)
+                ? Checkpoint.open(path)
+                : RunFolder.existing(path)
+                        .latest(notes)
+                        .orElseThrow(
+                                () -> new UsageException("model.start-from: run " + path + " has no checkpoint yet"));
+        notes.forEach(listener::note);
+        LayerPlan layers =
+                LayerPlan.of(ExperimentConfig.load(checkpoint.folder().resolve(Checkpoint.CONFIG))
+                        .model()
+                        .shape());
+        List<String> fresh;
+        try (SafetensorsReader file = checkpoint.weights()) {
+            fresh = Uptraining.start(
+                    model,
+                    weights,
+                    layers,
+                    config.model().shape().initialization(),
+                    config.seed(),
+                    name -> file.has(name) ? Optional.of(file.doubles(name)) : Optional.empty());
+        }
+        listener.note("starts from " + checkpoint.folder() + ", " + ExperimentConfig.spell(layers.sharing()) + " of "
+                + layers.layers() + " layers"
+                + (fresh.isEmpty() ? "" : "; fresh are " + String.join(", ", fresh)));
     }
 
     private Map<String, MetricSink> makeSinks(Parts parts) {

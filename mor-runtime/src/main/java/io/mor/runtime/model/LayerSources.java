@@ -23,7 +23,11 @@ public final class LayerSources {
         this.sources = sources;
     }
 
-    /** The sources for a plan. */
+    /**
+     * The sources for a plan.
+     *
+     * @param fullLayers layers of the full model, at least as many as the plan has physical ones
+     */
     public static LayerSources of(LayerPlan plan, Initialization initialization, int fullLayers, long seed) {
         List<List<Integer>> sources = new ArrayList<>();
         int block = plan.blockLayers();
@@ -49,18 +53,42 @@ public final class LayerSources {
             } else if (middle && physical == plan.physicalLayers() - 1) {
                 sources.add(List.of(fullLayers - 1));
             } else if (initialization == Initialization.AVERAGE) {
-                List<Integer> tied = new ArrayList<>();
-                for (int layer = 0; layer < plan.layers(); layer++) {
-                    if (plan.map().get(layer) == physical) {
-                        tied.add(plan.picked().get(layer));
-                    }
-                }
-                sources.add(tied);
+                sources.add(tied(plan, physical, fullLayers));
             } else {
                 sources.add(List.of(picked.get(physical - first)));
             }
         }
         return new LayerSources(sources);
+    }
+
+    /** Every physical layer from the layer of the same number. */
+    static LayerSources same(LayerPlan plan) {
+        return new LayerSources(
+                consecutive(0, plan.physicalLayers()).stream().map(List::of).toList());
+    }
+
+    /**
+     * The layers of a full model in whose places a physical layer stands, in the order of its visits.
+     *
+     * @param fullLayers layers of the full model: those that the plan was made for, or another number that its block divides
+     * @throws IllegalArgumentException if it does not
+     */
+    static List<Integer> tied(LayerPlan plan, int physical, int fullLayers) {
+        boolean own = plan.picked().getLast() == fullLayers - 1;
+        int ends = plan.sharing().isMiddle() ? 2 : 0;
+        if (!own && (fullLayers - ends) % plan.blockLayers() != 0) {
+            throw new IllegalArgumentException("model.initialization: a full model of " + fullLayers
+                    + " layers does not divide into groups for " + plan.blockLayers()
+                    + " shared ones; choose stepwise, lower or upper, or another model.layers");
+        }
+        LayerPlan all = own ? plan : LayerPlan.of(plan.sharing(), fullLayers, (fullLayers - ends) / plan.blockLayers());
+        List<Integer> tied = new ArrayList<>();
+        for (int layer = 0; layer < all.layers(); layer++) {
+            if (all.map().get(layer) == physical) {
+                tied.add(all.picked().get(layer));
+            }
+        }
+        return tied;
     }
 
     private static List<Integer> consecutive(int first, int count) {

@@ -77,22 +77,40 @@ public final class Weights implements AutoCloseable {
     /** Draws fresh values: each parameter from a stream of its own, named after {@code sources} if that has it (spec 1.4). */
     public void initialize(long seed, double initializerRange, LayerSources sources) {
         for (Parameter parameter : parameters.values()) {
-            backend.write(
-                    values.get(parameter), fresh(parameter, seed, initializerRange, sources.of(parameter.name())));
+            if (!(parameter.initializer() instanceof Initializer.RowNorms)) {
+                List<String> names = sources.of(parameter.name());
+                backend.write(
+                        values.get(parameter),
+                        fresh(parameter, parameter.initializer(), seed, initializerRange, names));
+            }
+        }
+        for (Parameter parameter : parameters.values()) {
+            if (parameter.initializer() instanceof Initializer.RowNorms norms) {
+                Parameter of = parameters.get(norms.of());
+                backend.write(values.get(parameter), rowNorms(backend.readDoubles(values.get(of)), of.rows()));
+            }
         }
     }
 
-    private static double[] fresh(Parameter parameter, long seed, double initializerRange, List<String> sources) {
-        double[] values = new double[Math.multiplyExact(parameter.rows(), parameter.columns())];
+    private static double[] fresh(
+            Parameter parameter, Initializer initializer, long seed, double initializerRange, List<String> sources) {
         double deviation;
-        switch (parameter.initializer()) {
+        switch (initializer) {
             case Initializer.Constant constant -> {
+                double[] values = new double[Math.multiplyExact(parameter.rows(), parameter.columns())];
                 Arrays.fill(values, constant.value());
                 return values;
             }
+            case Initializer.ResidualFactor factor -> {
+                return fresh(parameter, factor.otherwise(), seed, initializerRange, sources);
+            }
+            case Initializer.RowNorms norms ->
+                throw new IllegalArgumentException(
+                        "parameter " + parameter.name() + " starts from " + norms.of() + ", which must be there first");
             case Initializer.Normal normal -> deviation = normal.standardDeviation();
             case Initializer.ModelDefault ignored -> deviation = initializerRange;
         }
+        double[] values = new double[Math.multiplyExact(parameter.rows(), parameter.columns())];
         for (String source : sources) {
             RandomKey key = RandomKey.of(seed, "initialize " + source, 0);
             for (int i = 0; i < values.length; i++) {
@@ -100,6 +118,20 @@ public final class Weights implements AutoCloseable {
             }
         }
         return values;
+    }
+
+    /** Euclidean lengths of the rows of a matrix. */
+    static double[] rowNorms(double[] matrix, int rows) {
+        double[] norms = new double[rows];
+        int columns = matrix.length / rows;
+        for (int row = 0; row < rows; row++) {
+            double squares = 0;
+            for (int i = row * columns; i < (row + 1) * columns; i++) {
+                squares += matrix[i] * matrix[i];
+            }
+            norms[row] = Math.sqrt(squares);
+        }
+        return norms;
     }
 
     /** Makes room for gradients and sets them to zero. */

@@ -43,6 +43,7 @@ public final class Checkpoint {
     private static final String MODEL = "model.safetensors";
     private static final String OPTIMIZER = "optimizer.safetensors";
     private static final String STATE = "state.json";
+    private static final String KEPT = "kept";
 
     /** Name of the resolved config in a checkpoint and in a run folder. */
     public static final String CONFIG = "config.yaml";
@@ -89,10 +90,16 @@ public final class Checkpoint {
      * Saves a checkpoint into {@code checkpoints}; the folder is made.
      *
      * @param optimizer empty if there is nothing to resume
+     * @param kept whether it stays when newer ones push out the others
      * @throws MorException if it cannot be written (a full disk, say); earlier checkpoints are untouched
      */
     public static Checkpoint save(
-            Path checkpoints, TrainingState state, Weights weights, Optional<AdamW> optimizer, String config) {
+            Path checkpoints,
+            TrainingState state,
+            Weights weights,
+            Optional<AdamW> optimizer,
+            String config,
+            boolean kept) {
         Path target = checkpoints.resolve("step-%08d".formatted(state.step()));
         Path temporary = checkpoints.resolve(".step-%08d.tmp".formatted(state.step()));
         try {
@@ -105,7 +112,7 @@ public final class Checkpoint {
             }
             Files.writeString(temporary.resolve(CONFIG), config);
             sync(temporary.resolve(CONFIG));
-            writeState(temporary, state, optimizer.isPresent());
+            writeState(temporary, state, optimizer.isPresent(), kept);
             deleteRecursively(target); // a checkpoint of the same step, written again after a resume: the same bytes
             Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
             syncFolder(checkpoints);
@@ -180,13 +187,15 @@ public final class Checkpoint {
         }
     }
 
-    private static void writeState(Path folder, TrainingState state, boolean hasOptimizer) throws IOException {
+    private static void writeState(Path folder, TrainingState state, boolean hasOptimizer, boolean kept)
+            throws IOException {
         ObjectNode json = JsonMapper.shared().createObjectNode();
         json.put("version", VERSION);
         json.put("step", state.step());
         json.put("micro-batch", state.microBatch());
         json.put("seed", state.seed());
         json.put("tokens", state.tokens());
+        json.put(KEPT, kept);
         ObjectNode checksums = json.putObject("crc32c");
         for (String name : hasOptimizer ? List.of(MODEL, OPTIMIZER, CONFIG) : List.of(MODEL, CONFIG)) {
             checksums.put(name, checksum(folder.resolve(name)));
@@ -235,6 +244,36 @@ public final class Checkpoint {
     }
 
     // ---- reading
+
+    /**
+     * Opens its parameters and buffers.
+     *
+     * @throws MorException if they cannot be read
+     */
+    public SafetensorsReader weights() {
+        try {
+            return SafetensorsReader.open(folder.resolve(MODEL));
+        } catch (IOException e) {
+            throw new MorException("checkpoint " + folder + ": " + MODEL + " cannot be read: " + e.getMessage(), e);
+        }
+    }
+
+    /** Whether a folder looks like a checkpoint's. */
+    public static boolean isOne(Path folder) {
+        return Files.isRegularFile(folder.resolve(STATE));
+    }
+
+    /** Whether a checkpoint stays when newer ones push out the others. */
+    static boolean isKept(Path folder) {
+        try {
+            return JsonMapper.shared()
+                    .readTree(Files.readString(folder.resolve(STATE)))
+                    .path(KEPT)
+                    .booleanValue(false);
+        } catch (IOException | JacksonException e) {
+            return false; // a broken one is of no use
+        }
+    }
 
     /** The checkpoints of a folder, oldest first; none if it does not exist. */
     public static List<Path> list(Path checkpoints) {

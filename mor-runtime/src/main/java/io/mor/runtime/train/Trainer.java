@@ -209,7 +209,9 @@ public final class Trainer implements AutoCloseable {
             if (last || plan.evaluateEvery() > 0 && state.step() % plan.evaluateEvery() == 0) {
                 listener.onEvaluation(index, evaluation.get());
             }
-            if (last || plan.checkpointEvery() > 0 && state.step() % plan.checkpointEvery() == 0) {
+            if (last
+                    || plan.keptSteps().contains(state.step())
+                    || plan.checkpointEvery() > 0 && state.step() % plan.checkpointEvery() == 0) {
                 save();
                 lastSaved = state.step();
             }
@@ -279,9 +281,17 @@ public final class Trainer implements AutoCloseable {
 
     private void save() {
         step.settle();
-        Checkpoint saved = Checkpoint.save(checkpoints, state, weights, Optional.of(optimizer), config);
-        List<Path> all = Checkpoint.list(checkpoints);
-        for (Path old : all.subList(0, Math.max(0, all.size() - plan.checkpointsKept()))) {
+        Checkpoint saved = Checkpoint.save(
+                checkpoints,
+                state,
+                weights,
+                Optional.of(optimizer),
+                config,
+                plan.keptSteps().contains(state.step()));
+        List<Path> passing = Checkpoint.list(checkpoints).stream()
+                .filter(folder -> !Checkpoint.isKept(folder))
+                .toList();
+        for (Path old : passing.subList(0, Math.max(0, passing.size() - plan.checkpointsKept()))) {
             try {
                 Checkpoint.deleteRecursively(old);
             } catch (IOException e) {

@@ -1,6 +1,7 @@
 package io.mor.runtime.train;
 
 import io.mor.runtime.tape.Recomputation;
+import java.util.Set;
 import java.util.function.LongToDoubleFunction;
 
 /**
@@ -14,6 +15,7 @@ import java.util.function.LongToDoubleFunction;
  * @param checkpointEvery steps between checkpoints; 0 for at the end only
  * @param checkpointsKept how many are kept; older ones are deleted
  * @param recomputation what is calculated again for gradients instead of kept
+ * @param keptSteps counts of steps after which a checkpoint is saved that stays
  */
 public record TrainingPlan(
         long steps,
@@ -23,10 +25,12 @@ public record TrainingPlan(
         long evaluateEvery,
         long checkpointEvery,
         int checkpointsKept,
-        Recomputation recomputation) {
+        Recomputation recomputation,
+        Set<Long> keptSteps) {
 
-    /** Checks the counts. */
+    /** Copies the set and checks the counts. */
     public TrainingPlan {
+        keptSteps = Set.copyOf(keptSteps);
         if (steps < 1
                 || accumulation < 1
                 || logEvery < 1

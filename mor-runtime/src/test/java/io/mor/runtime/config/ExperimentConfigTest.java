@@ -31,6 +31,7 @@ class ExperimentConfigTest {
                 Path.of("runs"),
                 new ModelSection(
                         Optional.empty(),
+                        Optional.empty(),
                         new ModelConfig(
                                 0,
                                 128,
@@ -76,7 +77,7 @@ class ExperimentConfigTest {
                         1.0,
                         Recomputation.NONE,
                         new EvaluationConfig(200, 20),
-                        new CheckpointConfig(500, 2),
+                        new CheckpointConfig(500, 2, List.of()),
                         new LogConfig(10)),
                 new GenerationConfig(256, 0.8, 0, 1.0, 0, List.of(), List.of()),
                 new MetricsConfig(List.of(ExtensionConfig.of("jsonl"), ExtensionConfig.of("tensorboard"))),
@@ -92,6 +93,7 @@ class ExperimentConfigTest {
       seed: 12345678901
       runs: out/runs
       model:
+        start-from: out/base
         vocabulary: 300
         hidden: 96
         layers: 11
@@ -142,7 +144,7 @@ class ExperimentConfigTest {
         clip-norm: 0.5
         recompute: norms-and-gates
         evaluation: {every: 7, batches: 3}
-        checkpoint: {every: 9, keep: 5}
+        checkpoint: {every: 9, keep: 5, at: [0.8]}
         log: {every: 2}
       generation:
         max-tokens: 9
@@ -164,6 +166,7 @@ class ExperimentConfigTest {
                 Path.of("out/runs"),
                 new ModelSection(
                         Optional.empty(),
+                        Optional.of(Path.of("out/base")),
                         new ModelConfig(
                                 300,
                                 96,
@@ -209,7 +212,7 @@ class ExperimentConfigTest {
                         0.5,
                         Recomputation.NORMS_AND_GATES,
                         new EvaluationConfig(7, 3),
-                        new CheckpointConfig(9, 5),
+                        new CheckpointConfig(9, 5, List.of(0.8)),
                         new LogConfig(2)),
                 new GenerationConfig(9, 0, 40, 0.9, 7, List.of(0, 2), List.of("\n\n", "END")),
                 new MetricsConfig(List.of(ExtensionConfig.of("jsonl"))),
@@ -272,7 +275,9 @@ class ExperimentConfigTest {
     void laterLayersWin() throws IOException {
         Files.writeString(
                 folder.resolve("base.yaml"),
-                "training: {steps: 10, batch: 4}\nrouter: {type: expert-choice, alpha: 0.2}\nmodel: {preset: smollm-360m}\n");
+                "training: {steps: 10, batch: 4}\n"
+                        + "router: {type: expert-choice, alpha: 0.2}\n"
+                        + "model: {preset: smollm-360m}\n");
         Path child = Files.writeString(
                 folder.resolve("child.yaml"),
                 "extends: base.yaml\ntraining: {steps: 20}\nmodel: {sharing: middle-cycle, recursions: 3}\n");
@@ -293,8 +298,9 @@ class ExperimentConfigTest {
     @Test
     void anotherTypeOfExtensionDropsTheOptionsOfTheOneBefore() {
         ConfigBuilder base = ExperimentConfig.builder()
-                .yaml(
-                        "router: {type: expert-choice, alpha: 0.2}\nmodel: {sharing: cycle, recursions: 2}\ntraining: {schedule: {warmup-steps: 3}}");
+                .yaml("router: {type: expert-choice, alpha: 0.2}\n"
+                        + "model: {sharing: cycle, recursions: 2}\n"
+                        + "training: {schedule: {warmup-steps: 3}}");
 
         assertEquals(
                 ExtensionConfig.of("token-choice"),

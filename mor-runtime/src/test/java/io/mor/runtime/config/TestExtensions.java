@@ -40,7 +40,8 @@ public final class TestExtensions implements MorPlugin {
     public List<Extension> extensions() {
         return List.of(
                 new Extension(ExtensionKind.RECURSION_BLOCK, "llama", Block.class, NoConfig.class, "a block"),
-                new Extension(ExtensionKind.ROUTER, "expert-choice", FakeRouter.class, RouterConfig.class, "a router"),
+                new Extension(ExtensionKind.ROUTER, "expert-choice", FakeRouter.class, RouterConfig.class, "a router")
+                        .withDefaultSelector("ema-cutoff"),
                 new Extension(ExtensionKind.ROUTER, "token-choice", FakeRouter.class, NoConfig.class, "another router"),
                 new Extension(
                         ExtensionKind.SELECTOR, "ema-cutoff", FakeSelector.class, SelectorConfig.class, "a selector"),

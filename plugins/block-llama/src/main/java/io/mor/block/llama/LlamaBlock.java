@@ -14,53 +14,66 @@ import jakarta.inject.Inject;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.stream.IntStream;
 
 /**
  * Llama layers one after the other (spec 0.3, 1.2). All projections are shared over recursions; the norms too, unless {@code ln-share} is off:
- * then each has one row of weights per recursion. Immutable, safe for concurrent calls.
+ * then each has one row of weights per recursion. What else may differ is the {@link RelaxationConfig}'s (spec 1.5). Immutable, safe for
+ * concurrent calls.
  */
 public final class LlamaBlock implements RecursionBlock {
 
     private final List<LlamaLayer> layers;
     private final boolean normsPerRecursion;
     private final int visits;
+    private final int firstRelaxed;
+    private final Optional<Parameter> encoding;
+
+    /** A block for its place in a model, the same in every recursion. */
+    public LlamaBlock(ModelShape shape, BlockPlacement placement) {
+        this(LlamaConfig.PLAIN, shape, placement);
+    }
 
     /** A block for its place in a model. */
     @Inject
-    public LlamaBlock(ModelShape shape, BlockPlacement placement) {
+    public LlamaBlock(LlamaConfig config, ModelShape shape, BlockPlacement placement) {
+        RelaxationConfig relaxation = config.relaxation();
         this.visits = placement.visits();
-        this.normsPerRecursion = !shape.layerNormShared() && placement.visits() > 1;
+        this.normsPerRecursion = !shape.layerNormShared() && visits > 1;
         List<LlamaLayer> made = new ArrayList<>();
         for (int j = 0; j < placement.layers(); j++) {
-            made.add(new LlamaLayer(shape, placement.firstLayer() + j, normsPerRecursion ? placement.visits() : 1));
+            made.add(new LlamaLayer(
+                    shape, placement.firstLayer() + j, normsPerRecursion ? visits : 1, relaxation, visits));
         }
         this.layers = List.copyOf(made);
+        this.firstRelaxed = relaxation.skipFirstLoop() ? 2 : 1;
+        this.encoding = relaxation.encoding() && visits > 1
+                ? Optional.of(Parameter.scale(
+                        "layers." + (placement.firstLayer() + placement.layers() - 1) + ".recursion_encoding.weight",
+                        visits - firstRelaxed + 1,
+                        shape.hidden()))
+                : Optional.empty();
     }
 
     @Override
     public List<Parameter> parameters() {
-        return layers.stream().flatMap(layer -> layer.parameters().stream()).toList();
+        List<Parameter> all = new ArrayList<>();
+        layers.forEach(layer -> all.addAll(layer.parameters()));
+        encoding.ifPresent(all::add);
+        return all;
     }
 
     @Override
     public Tensor apply(CallContext context, TokenBatch batch, Tensor rows, KvViews caches) {
-        Optional<IntTensor> norm = normsPerRecursion ? Optional.of(normOfEachRow(context, batch)) : Optional.empty();
+        Recursions at = new Recursions(context, batch, visits);
+        Optional<IntTensor> norm =
+                normsPerRecursion ? Optional.of(at.map(recursion -> recursion - 1)) : Optional.empty();
         Tensor current = rows;
         for (int j = 0; j < layers.size(); j++) {
             LlamaLayer layer = layers.get(j);
             KvView cache = caches.layer(j);
-            current = context.ops().recomputable(current, x -> layer.apply(context, batch, x, norm, cache));
+            current = context.ops().recomputable(current, x -> layer.apply(at, x, norm, cache));
         }
-        return current;
-    }
-
-    /** Recursions count from 1, rows of the norms from 0. */
-    private IntTensor normOfEachRow(CallContext context, TokenBatch batch) {
-        int[] normOfRecursion = IntStream.rangeClosed(0, visits)
-                .map(recursion -> Math.max(0, recursion - 1))
-                .toArray();
-        return context.ops().gatherInts(context.ops().ints(normOfRecursion), batch.recursion(), batch.extent());
+        return encoding.isPresent() ? at.scaleColumns(current, encoding.get(), firstRelaxed) : current;
     }
 
     @Override

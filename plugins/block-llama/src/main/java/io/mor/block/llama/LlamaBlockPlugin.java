@@ -3,7 +3,6 @@ package io.mor.block.llama;
 import io.mor.api.plugin.Extension;
 import io.mor.api.plugin.ExtensionKind;
 import io.mor.api.plugin.MorPlugin;
-import io.mor.api.plugin.NoConfig;
 import java.util.List;
 
 /** Brings the recursion block {@code llama}. */
@@ -15,7 +14,7 @@ public final class LlamaBlockPlugin implements MorPlugin {
                 ExtensionKind.RECURSION_BLOCK,
                 "llama",
                 LlamaBlock.class,
-                NoConfig.class,
+                LlamaConfig.class,
                 "pre-norm decoder layers: RMSNorm, RoPE, GQA, SwiGLU"));
     }
 }

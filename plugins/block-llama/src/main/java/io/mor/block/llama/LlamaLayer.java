@@ -12,6 +12,7 @@ import io.mor.api.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /** One decoder layer: {@code x += attention(norm(x)); x += feedForward(norm(x))} (spec 0.3). */
 final class LlamaLayer {
@@ -20,39 +21,67 @@ final class LlamaLayer {
     private final int index;
     private final Parameter inputNorm;
     private final Parameter postAttentionNorm;
-    private final Parameter queries;
-    private final Parameter keys;
-    private final Parameter values;
-    private final Parameter output;
-    private final Parameter gate;
-    private final Parameter up;
-    private final Parameter down;
+    private final RelaxedLinear queries;
+    private final RelaxedLinear keys;
+    private final RelaxedLinear values;
+    private final RelaxedLinear output;
+    private final RelaxedLinear gate;
+    private final RelaxedLinear up;
+    private final RelaxedLinear down;
+    private final Optional<Prefix> prefix;
+    private final boolean relaxed;
 
     /**
      * A layer.
      *
      * @param index its physical index
      * @param norms how many sets of norms it has: 1, or one per visit where they are not shared
+     * @param relaxation what differs between its visits
      */
-    LlamaLayer(ModelShape shape, int index, int norms) {
+    LlamaLayer(ModelShape shape, int index, int norms, RelaxationConfig relaxation, int visits) {
         this.shape = shape;
         this.index = index;
-        String prefix = "layers." + index + ".";
+        String layer = "layers." + index + ".";
         int width = shape.hidden();
         AttentionShape heads = shape.attention();
-        this.inputNorm = Parameter.scale(prefix + "input_layernorm.weight", norms, width);
-        this.postAttentionNorm = Parameter.scale(prefix + "post_attention_layernorm.weight", norms, width);
-        this.queries = Parameter.weight(prefix + "self_attn.q_proj.weight", heads.queryWidth(), width);
-        this.keys = Parameter.weight(prefix + "self_attn.k_proj.weight", heads.kvWidth(), width);
-        this.values = Parameter.weight(prefix + "self_attn.v_proj.weight", heads.kvWidth(), width);
-        this.output = Parameter.weight(prefix + "self_attn.o_proj.weight", width, heads.queryWidth());
-        this.gate = Parameter.weight(prefix + "mlp.gate_proj.weight", shape.ffn(), width);
-        this.up = Parameter.weight(prefix + "mlp.up_proj.weight", shape.ffn(), width);
-        this.down = Parameter.weight(prefix + "mlp.down_proj.weight", width, shape.ffn());
+        this.inputNorm = Parameter.scale(layer + "input_layernorm.weight", norms, width);
+        this.postAttentionNorm = Parameter.scale(layer + "post_attention_layernorm.weight", norms, width);
+        LinearFactory linear = (projection, name, out, in) ->
+                new RelaxedLinear(Parameter.weight(layer + name + ".weight", out, in), projection, relaxation, visits);
+        this.queries = linear.make(Projection.Q, "self_attn.q_proj", heads.queryWidth(), width);
+        this.keys = linear.make(Projection.K, "self_attn.k_proj", heads.kvWidth(), width);
+        this.values = linear.make(Projection.V, "self_attn.v_proj", heads.kvWidth(), width);
+        this.output = linear.make(Projection.O, "self_attn.o_proj", width, heads.queryWidth());
+        this.gate = linear.make(Projection.GATE, "mlp.gate_proj", shape.ffn(), width);
+        this.up = linear.make(Projection.UP, "mlp.up_proj", shape.ffn(), width);
+        this.down = linear.make(Projection.DOWN, "mlp.down_proj", width, shape.ffn());
+        this.prefix =
+                relaxation.prefix() == 0 ? Optional.empty() : Optional.of(new Prefix(layer, width, relaxation, visits));
+    }
+
+    @FunctionalInterface
+    private interface LinearFactory {
+        RelaxedLinear make(Projection projection, String name, int out, int in);
+    }
+
+    private Stream<RelaxedLinear> linears() {
+        return Stream.of(queries, keys, values, output, gate, up, down);
     }
 
     List<Parameter> parameters() {
-        return List.of(inputNorm, queries, keys, values, output, postAttentionNorm, gate, up, down);
+        List<Parameter> all = new ArrayList<>(List.of(
+                inputNorm,
+                queries.weight(),
+                keys.weight(),
+                values.weight(),
+                output.weight(),
+                postAttentionNorm,
+                gate.weight(),
+                up.weight(),
+                down.weight()));
+        linears().forEach(linear -> all.addAll(linear.adapters()));
+        prefix.ifPresent(present -> all.addAll(present.parameters()));
+        return all;
     }
 
     /**
@@ -60,24 +89,30 @@ final class LlamaLayer {
      *
      * @param norm for every row which set of norms applies; empty if there is one
      */
-    Tensor apply(CallContext context, TokenBatch batch, Tensor rows, Optional<IntTensor> norm, KvView cache) {
-        Ops ops = context.ops();
+    Tensor apply(Recursions at, Tensor rows, Optional<IntTensor> norm, KvView cache) {
+        return relaxed ? relaxed(at, rows, norm, cache) : plain(at, rows, norm, cache);
+    }
+
+    /** In fused operations. */
+    private Tensor plain(Recursions at, Tensor rows, Optional<IntTensor> norm, KvView cache) {
+        CallContext context = at.context();
+        Ops ops = at.ops();
         AttentionShape heads = shape.attention();
         Optional<Ops.Rotation> rotation =
-                Optional.of(new Ops.Rotation(batch.position(), heads.headDim(), shape.ropeTheta()));
+                Optional.of(new Ops.Rotation(at.batch().position(), heads.headDim(), shape.ropeTheta()));
         List<Ops.Projection> projections = new ArrayList<>();
-        projections.add(new Ops.Projection(context.value(queries), rotation));
+        projections.add(new Ops.Projection(context.value(queries.weight()), rotation));
         if (cache.projects()) {
-            projections.add(new Ops.Projection(context.value(keys), rotation));
-            projections.add(new Ops.Projection(context.value(values), Optional.empty()));
+            projections.add(new Ops.Projection(context.value(keys.weight()), rotation));
+            projections.add(new Ops.Projection(context.value(values.weight()), Optional.empty()));
         }
         List<Tensor> qkv = ops.normedLinears(rows, context.value(inputNorm), norm, shape.normEpsilon(), projections);
         Optional<Tensor> k = cache.projects() ? Optional.of(qkv.get(1)) : Optional.empty();
         Optional<Tensor> v = cache.projects() ? Optional.of(qkv.get(2)) : Optional.empty();
         Tensor attended = cache.attend(heads, qkv.getFirst(), k, v);
         Tensor middle = shape.dropout() == 0
-                ? ops.addLinear(rows, attended, context.value(output))
-                : ops.add(rows, dropout(context, ops.linear(attended, context.value(output)), "attention"));
+                ? ops.addLinear(rows, attended, context.value(output.weight()))
+                : ops.add(rows, dropout(context, ops.linear(attended, context.value(output.weight())), "attention"));
 
         List<Tensor> gateAndUp = ops.normedLinears(
                 middle,
@@ -85,23 +120,51 @@ final class LlamaLayer {
                 norm,
                 shape.normEpsilon(),
                 List.of(
-                        new Ops.Projection(context.value(gate), Optional.empty()),
-                        new Ops.Projection(context.value(up), Optional.empty())));
+                        new Ops.Projection(context.value(gate.weight()), Optional.empty()),
+                        new Ops.Projection(context.value(up.weight()), Optional.empty())));
         if (shape.dropout() == 0) {
-            return ops.addGatedLinear(middle, gateAndUp.get(0), gateAndUp.get(1), context.value(down));
+            return ops.addGatedLinear(middle, gateAndUp.get(0), gateAndUp.get(1), context.value(down.weight()));
         }
         Tensor inner = ops.swiGlu(gateAndUp.get(0), gateAndUp.get(1));
-        return ops.add(middle, dropout(context, ops.linear(inner, context.value(down)), "feed-forward"));
+        return ops.add(middle, dropout(context, ops.linear(inner, context.value(down.weight())), "feed-forward"));
+    }
+
+    private Tensor relaxed(Recursions at, Tensor rows, Optional<IntTensor> norm, KvView cache) {
+        CallContext context = at.context();
+        Ops ops = at.ops();
+        AttentionShape heads = shape.attention();
+        Tensor normed = ops.rmsNorm(rows, context.value(inputNorm), norm, shape.normEpsilon());
+        Tensor q = rotate(ops, queries.apply(at, normed), at.batch());
+        Optional<Tensor> k = Optional.empty();
+        Optional<Tensor> v = Optional.empty();
+        if (cache.projects()) {
+            k = Optional.of(rotate(ops, keys.apply(at, normed), at.batch()));
+            v = Optional.of(values.apply(at, normed));
+        }
+        Tensor found = cache.attend(heads, q, k, v);
+        if (prefix.isPresent()) {
+            found = ops.add(found, prefix.get().attend(at, heads, q, keys, values));
+        }
+        Tensor middle = ops.add(rows, dropout(context, output.apply(at, found), "attention"));
+
+        Tensor normedMiddle = ops.rmsNorm(middle, context.value(postAttentionNorm), norm, shape.normEpsilon());
+        Tensor inner = ops.swiGlu(gate.apply(at, normedMiddle), up.apply(at, normedMiddle));
+        return ops.add(middle, dropout(context, down.apply(at, inner), "feed-forward"));
+    }
+
+    private Tensor rotate(Ops ops, Tensor x, TokenBatch batch) {
+        return ops.rope(x, batch.position(), shape.attention().headDim(), shape.ropeTheta());
     }
 
     private Tensor dropout(CallContext context, Tensor x, String place) {
-        return context.ops().dropout(x, shape.dropout(), context.random("dropout " + index + " " + place));
+        return shape.dropout() == 0 ? x : context.ops().dropout(x, shape.dropout(), context.random("dropout " + index + " " + place));
     }
 
     /** Multiply-adds of one row's matrix products. */
     long multiplyAddsPerRow(boolean projectsKeysAndValues) {
-        AttentionShape heads = shape.attention();
-        long projections = 2L * heads.queryWidth() + (projectsKeysAndValues ? 2L * heads.kvWidth() : 0);
-        return shape.hidden() * (projections + 3L * shape.ffn());
+        return linears()
+                .filter(linear -> projectsKeysAndValues || linear != keys && linear != values)
+                .mapToLong(RelaxedLinear::multiplyAddsPerRow)
+                .sum();
     }
 }

@@ -13,11 +13,12 @@ public final class ExpertChoicePlugin implements MorPlugin {
     public List<Extension> extensions() {
         return List.of(
                 new Extension(
-                        ExtensionKind.ROUTER,
-                        "expert-choice",
-                        ExpertChoiceRouter.class,
-                        ExpertChoiceConfig.class,
-                        "each recursion takes its capacity's share of the best-scored tokens still active"),
+                                ExtensionKind.ROUTER,
+                                "expert-choice",
+                                ExpertChoiceRouter.class,
+                                ExpertChoiceConfig.class,
+                                "each recursion takes its capacity's share of the best-scored tokens still active")
+                        .withDefaultSelector("ema-cutoff"),
                 new Extension(
                         ExtensionKind.SELECTOR,
                         "logit-threshold",
