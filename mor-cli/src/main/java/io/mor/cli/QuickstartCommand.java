@@ -73,8 +73,8 @@ final class QuickstartCommand implements Callable<Integer> {
     @Option(
             names = "--text",
             paramLabel = "PATH",
-            description =
-                    "Train on this file, folder or archive pattern instead of the Java sources that come with the build.")
+            description = "Train on this file, folder or archive pattern instead of the Java sources that come with the"
+                    + " build.")
     private Optional<String> text;
 
     QuickstartCommand(Console console) {
@@ -101,8 +101,8 @@ final class QuickstartCommand implements Callable<Integer> {
         String corpus = text.isPresent() ? text.get() : bundledText();
         String prefix = "quickstart-" + LocalDateTime.now().format(DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss"));
         console.say("text: " + corpus);
-        StopRequest stop = StopRequest.listen(console);
-        try (Mor mor = Mor.open(plugins.folders())) {
+        try (StopRequest stop = StopRequest.listen(console);
+                Mor mor = Mor.open(plugins.folders())) {
             Optional<Result> vanilla =
                     run(mor, config(prefix + "-vanilla", corpus).with("model.sharing", "none"), "vanilla", stop);
             if (vanilla.isEmpty()) {

@@ -60,16 +60,21 @@ final class TrainCommand implements Callable<Integer> {
                     spec.commandLine(),
                     "give a config or --resume, not both; a resumed run has its own config, which -s can change");
         }
-        StopRequest stop = StopRequest.listen(console);
-        if (resumed.isPresent()) {
-            ExperimentConfig saved =
-                    ExperimentConfig.load(RunFolder.existing(resumed.get()).config());
-            try (Mor mor = options.open(saved);
-                    TrainingProgress progress = new TrainingProgress(console, saved.name());
-                    TrainingRun run = mor.resume(resumed.get(), options.changes(), progress)) {
-                return train(run, progress, stop);
-            }
+        try (StopRequest stop = StopRequest.listen(console)) {
+            return resumed.isPresent() ? resume(resumed.get(), stop) : begin(stop);
         }
+    }
+
+    private int resume(Path path, StopRequest stop) {
+        ExperimentConfig saved = ExperimentConfig.load(RunFolder.existing(path).config());
+        try (Mor mor = options.open(saved);
+                TrainingProgress progress = new TrainingProgress(console, saved.name());
+                TrainingRun run = mor.resume(path, options.changes(), progress)) {
+            return train(run, progress, stop);
+        }
+    }
+
+    private int begin(StopRequest stop) {
         ConfigBuilder builder = options.builder(file);
         ExperimentConfig config = builder.build();
         try (Mor mor = ConfigOptions.open(builder);

@@ -343,6 +343,7 @@ public abstract class RecursionBlockContract {
     @Test
     void everyTrainedParameterGetsAGradient() {
         try (BlockBench bench = bench(OWN, new Setting(true, false, 0))) {
+            bench.scatterParameters(); // a factor that starts at zero would hide its partner
             bench.train(LENGTHS, IDS);
             for (Parameter parameter : bench.block().parameters()) {
                 assertTrue(

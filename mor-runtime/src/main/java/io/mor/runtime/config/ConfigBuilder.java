@@ -1,5 +1,6 @@
 package io.mor.runtime.config;
 
+import io.mor.api.plugin.ExtensionKind;
 import io.mor.runtime.UsageException;
 import io.mor.runtime.binding.ConfigNode;
 import io.mor.runtime.binding.Origin;
@@ -135,8 +136,15 @@ public final class ConfigBuilder {
         config.ifPresent(bound -> ConfigChecks.check(bound, problems));
         Optional<ExperimentConfig> resolved =
                 config.flatMap(bound -> new ConfigResolver(catalog, problems).resolve(bound, tree));
+        config.filter(bound -> isThere(bound.router(), catalog))
+                .ifPresent(bound -> ConfigChecks.routing(bound, problems));
         problems.throwIfAny();
         return resolved.orElseThrow();
+    }
+
+    private static boolean isThere(ExtensionConfig router, PluginCatalog catalog) {
+        return router.type().equals("none")
+                || catalog.find(ExtensionKind.ROUTER, router.type()).isPresent();
     }
 
     private Optional<ExperimentConfig> bind(Problems problems) {

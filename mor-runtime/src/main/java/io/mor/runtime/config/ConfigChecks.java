@@ -12,7 +12,6 @@ final class ConfigChecks {
     static void check(ExperimentConfig config, Problems problems) {
         shape(config.model().shape(), problems);
         sharing(config.model().shape(), problems);
-        routing(config, problems);
         training(config, problems);
     }
 
@@ -58,7 +57,8 @@ final class ConfigChecks {
         }
     }
 
-    private static void routing(ExperimentConfig config, Problems problems) {
+    /** To be asked once the extensions that the config names are known to be there. */
+    static void routing(ExperimentConfig config, Problems problems) {
         ModelConfig model = config.model().shape();
         String router = config.router().type();
         if (!router.equals("none") && (!model.sharing().isCycle() || model.recursions() < 2)) {
@@ -97,10 +97,10 @@ final class ConfigChecks {
         TrainingConfig training = config.training();
         ModelConfig model = config.model().shape();
         if ((long) training.batch() * model.context() > Integer.MAX_VALUE / 64) {
-            problems.add(
-                    "training.batch times model.context is "
-                            + (long) training.batch() * model.context()
-                            + " rows, more than one micro-batch can have; lower training.batch and raise training.accumulation");
+            problems.add("training.batch times model.context is "
+                    + (long) training.batch() * model.context()
+                    + " rows, more than one micro-batch can have; lower training.batch and raise"
+                    + " training.accumulation");
         }
         int warmup = training.schedule().warmupSteps(training.steps());
         if (warmup > training.steps()) {

@@ -39,7 +39,7 @@ public sealed interface BatchSampler permits SequentialRows, RandomOffsets {
         }
         if (dataset.size() <= context) {
             throw new IllegalArgumentException(dataset.name() + " has " + dataset.size() + " tokens, a context of "
-                    + context + " needs at least " + (context + 1L) + "; give more text, or a shorter context");
+                    + context + " needs at least " + (context + 1L) + "; give more text, or a smaller model.context");
         }
     }
 }
