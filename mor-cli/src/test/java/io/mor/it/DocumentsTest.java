@@ -9,7 +9,9 @@ import io.mor.runtime.experiment.Mor;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -70,5 +72,26 @@ class DocumentsTest {
                 assertTrue(Files.exists(target), document + " links to " + links.group(1) + ", which is not there");
             }
         }
+    }
+
+    @Test
+    void testsThatTheConformancePageNamesAreThere() throws IOException {
+        Map<String, String> sources = new HashMap<>();
+        try (Stream<Path> files = Files.walk(ROOT)) {
+            for (Path file : files.filter(path -> path.toString().endsWith(".java")
+                            && !path.toString().contains("/target/"))
+                    .toList()) {
+                sources.put(file.getFileName().toString().replace(".java", ""), Files.readString(file));
+            }
+        }
+        Matcher named =
+                Pattern.compile("`(\\w+)#(\\w+)`").matcher(Files.readString(ROOT.resolve("docs/conformance.md")));
+        int found = 0;
+        while (named.find()) {
+            String source = sources.getOrDefault(named.group(1), "");
+            assertTrue(source.contains("void " + named.group(2) + "("), named.group());
+            found++;
+        }
+        assertTrue(found >= 30, found + " tests are named");
     }
 }

@@ -55,6 +55,26 @@ record Routing(String name, Function<ModelShape, Router> router, Optional<Functi
                 Optional.of(selector));
     }
 
+    /** Expert-choice whose every recursion takes every token and adds the block's output as it is. */
+    static Routing additiveForAll() {
+        ExpertChoiceConfig config = new ExpertChoiceConfig(
+                io.mor.router.expertchoice.Architecture.LINEAR,
+                io.mor.router.expertchoice.ScoreFunction.SIGMOID,
+                0.5,
+                1,
+                io.mor.router.expertchoice.Gating.ADDITIVE,
+                List.of(1.0, 1.0, 1.0),
+                0,
+                Sampling.AUX_LOSS,
+                0.001,
+                CoefficientNormalization.MEAN,
+                0);
+        return new Routing(
+                "expert-choice, additive, all",
+                shape -> new ExpertChoiceRouter(config, shape),
+                Optional.of(shape -> new FixedDepthSelector(new FixedDepthConfig(3), shape)));
+    }
+
     static Routing emaCutoff() {
         return expertChoice("ema-cutoff", List.of(), shape -> new EmaCutoffSelector(new EmaCutoffConfig(0.99), shape));
     }

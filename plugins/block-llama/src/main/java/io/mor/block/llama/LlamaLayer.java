@@ -57,6 +57,8 @@ final class LlamaLayer {
         this.down = linear.make(Projection.DOWN, "mlp.down_proj", width, shape.ffn());
         this.prefix =
                 relaxation.prefix() == 0 ? Optional.empty() : Optional.of(new Prefix(layer, width, relaxation, visits));
+        this.relaxed = prefix.isPresent()
+                || linears().anyMatch(each -> !each.adapters().isEmpty());
     }
 
     @FunctionalInterface
@@ -157,7 +159,9 @@ final class LlamaLayer {
     }
 
     private Tensor dropout(CallContext context, Tensor x, String place) {
-        return shape.dropout() == 0 ? x : context.ops().dropout(x, shape.dropout(), context.random("dropout " + index + " " + place));
+        return shape.dropout() == 0
+                ? x
+                : context.ops().dropout(x, shape.dropout(), context.random("dropout " + index + " " + place));
     }
 
     /** Multiply-adds of one row's matrix products. */
