@@ -65,6 +65,7 @@ record Routing(String name, Function<ModelShape, Router> router, Optional<Functi
                 io.mor.router.expertchoice.Gating.ADDITIVE,
                 List.of(1.0, 1.0, 1.0),
                 0,
+                0,
                 Sampling.AUX_LOSS,
                 0.001,
                 CoefficientNormalization.MEAN,

@@ -23,6 +23,7 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -68,7 +69,7 @@ class TrainingMemoryTest {
                 tiny.weights,
                 AdamWSettings.PUBLISHED,
                 new RandomOffsets(TokenDataset.of("text", ids, TinyModel.VOCABULARY), 6, 13, 1),
-                new TrainingPlan(4, 1, step -> 0.01, 1, 0, 0, 1, recomputation),
+                new TrainingPlan(4, 1, step -> 0.01, 1, 0, 0, 1, recomputation, Set.of()),
                 1,
                 folder,
                 "",
