@@ -89,75 +89,75 @@ class ExperimentConfigTest {
 
     /** Every key with a value that is not its default. */
     static final String EVERYTHING = """
-      name: all
-      seed: 12345678901
-      runs: out/runs
-      model:
-        start-from: out/base
-        vocabulary: 300
-        hidden: 96
-        layers: 11
-        heads: 6
-        kv-heads: 2
-        ffn: 200
-        context: 64
-        sharing: middle-cycle
-        recursions: 3
-        tied: false
-        ln-share: false
-        initialization: stepwise
-        initializer-range: 0.05
-        norm-epsilon: 1e-6
-        rope-theta: 5e5
-        dropout: 0.1
-        block: llama
-      router:
-        type: expert-choice
-        alpha: 0.25
-        function: tanh-like
-        capacity: [1, 0.5, 0.25]
-        auxiliary-loss: {coefficient: 0.016, enabled: true}
-        note: "1"
-        weights: {first: 1, second: 2}
-      selector: {type: ema-cutoff, decay: 0.9}
-      kv-cache: {type: hybrid}
-      backend: auto
-      tokenizer: byte
-      data:
-        paths: [a.txt, "corpus.jar!/**/*.java"]
-        validation-paths: [b.txt]
-        validation-fraction: 0.1
-        json-field: body
-        validation-unit: tokens
-        sampling: sequential
-        shards: out/shards
-      training:
-        steps: 50
-        batch: 3
-        accumulation: 2
-        learning-rate: 1e-4
-        schedule: {type: cosine, warmup-steps: 5, decay-fraction: 0.3, minimum-factor: 0.2}
-        beta1: 0.8
-        beta2: 0.99
-        epsilon: 1e-10
-        weight-decay: 0
-        clip-norm: 0.5
-        recompute: norms-and-gates
-        evaluation: {every: 7, batches: 3}
-        checkpoint: {every: 9, keep: 5, at: [0.8]}
-        log: {every: 2}
-      generation:
-        max-tokens: 9
-        temperature: 0
-        top-k: 40
-        top-p: 0.9
-        seed: 7
-        stop-tokens: [0, 2]
-        stop-texts: ["\\n\\n", "END"]
-      metrics:
-        sinks: [jsonl]
-      plugins: [plugins]
-      """;
+        name: all
+        seed: 12345678901
+        runs: out/runs
+        model:
+          start-from: out/base
+          vocabulary: 300
+          hidden: 96
+          layers: 11
+          heads: 6
+          kv-heads: 2
+          ffn: 200
+          context: 64
+          sharing: middle-cycle
+          recursions: 3
+          tied: false
+          ln-share: false
+          initialization: stepwise
+          initializer-range: 0.05
+          norm-epsilon: 1e-6
+          rope-theta: 5e5
+          dropout: 0.1
+          block: llama
+        router:
+          type: expert-choice
+          alpha: 0.25
+          function: tanh-like
+          capacity: [1, 0.5, 0.25]
+          auxiliary-loss: {coefficient: 0.016, enabled: true}
+          note: "1"
+          weights: {first: 1, second: 2}
+        selector: {type: ema-cutoff, decay: 0.9}
+        kv-cache: {type: hybrid}
+        backend: auto
+        tokenizer: byte
+        data:
+          paths: [a.txt, "corpus.jar!/**/*.java"]
+          validation-paths: [b.txt]
+          validation-fraction: 0.1
+          json-field: body
+          validation-unit: tokens
+          sampling: sequential
+          shards: out/shards
+        training:
+          steps: 50
+          batch: 3
+          accumulation: 2
+          learning-rate: 1e-4
+          schedule: {type: cosine, warmup-steps: 5, decay-fraction: 0.3, minimum-factor: 0.2}
+          beta1: 0.8
+          beta2: 0.99
+          epsilon: 1e-10
+          weight-decay: 0
+          clip-norm: 0.5
+          recompute: norms-and-gates
+          evaluation: {every: 7, batches: 3}
+          checkpoint: {every: 9, keep: 5, at: [0.8]}
+          log: {every: 2}
+        generation:
+          max-tokens: 9
+          temperature: 0
+          top-k: 40
+          top-p: 0.9
+          seed: 7
+          stop-tokens: [0, 2]
+          stop-texts: ["\\n\\n", "END"]
+        metrics:
+          sinks: [jsonl]
+        plugins: [plugins]
+        """;
 
     private static ExperimentConfig everything(Map<String, Object> router, Map<String, Object> selector) {
         return new ExperimentConfig(
