@@ -1,11 +1,11 @@
 package io.mor.router.baselines;
 
-import io.mor.testkit.RouterBench;
-import java.util.Arrays;
-import java.util.Optional;
 import io.mor.api.model.ModelShape;
 import io.mor.api.routing.Router;
+import io.mor.testkit.RouterBench;
 import io.mor.testkit.RouterContract;
+import java.util.Arrays;
+import java.util.Optional;
 
 class FixedDepthAllRecursionsContractTest extends RouterContract {
 

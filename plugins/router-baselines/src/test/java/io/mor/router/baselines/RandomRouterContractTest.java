@@ -1,12 +1,12 @@
 package io.mor.router.baselines;
 
-import io.mor.testkit.RouterBench;
-import java.util.Arrays;
-import java.util.Optional;
 import io.mor.api.model.ModelShape;
 import io.mor.api.routing.Router;
+import io.mor.testkit.RouterBench;
 import io.mor.testkit.RouterContract;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 
 class RandomRouterContractTest extends RouterContract {
 
@@ -24,7 +24,9 @@ class RandomRouterContractTest extends RouterContract {
     protected Optional<double[]> closedForm(RouterBench bench, double[] row, int depth) {
         double[] value = row;
         for (int recursion = 1; recursion <= depth; recursion++) {
-            value = Arrays.stream(value).map(x -> x + 0.3 * RouterBench.block(x)).toArray();
+            value = Arrays.stream(value)
+                    .map(x -> x + 0.3 * RouterBench.block(x))
+                    .toArray();
         }
         return Optional.of(value);
     }

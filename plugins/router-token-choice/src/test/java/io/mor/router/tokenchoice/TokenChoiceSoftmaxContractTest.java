@@ -1,13 +1,13 @@
 package io.mor.router.tokenchoice;
 
+import io.mor.api.model.ModelShape;
+import io.mor.api.routing.Router;
 import io.mor.testkit.RouterBench;
+import io.mor.testkit.RouterContract;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import io.mor.api.model.ModelShape;
-import io.mor.api.routing.Router;
-import io.mor.testkit.RouterContract;
 
 /** The published best setting, with a z-loss. */
 class TokenChoiceSoftmaxContractTest extends RouterContract {
@@ -61,7 +61,8 @@ class TokenChoiceSoftmaxContractTest extends RouterContract {
         double z = 0;
         for (int depth = 1; depth <= RouterBench.RECURSIONS; depth++) {
             int chosen = depth;
-            double share = walk.depths().stream().filter(other -> other == chosen).count() / (double) rows.size();
+            double share =
+                    walk.depths().stream().filter(other -> other == chosen).count() / (double) rows.size();
             double mean = rows.stream()
                     .mapToDouble(row -> probabilities(bench, row)[chosen - 1])
                     .average()
@@ -69,8 +70,8 @@ class TokenChoiceSoftmaxContractTest extends RouterContract {
             balancing += RouterBench.RECURSIONS * share * mean;
         }
         for (double[] row : rows) {
-            double logSumExp = Math.log(
-                    Arrays.stream(logits(bench, row)).map(Math::exp).sum());
+            double logSumExp =
+                    Math.log(Arrays.stream(logits(bench, row)).map(Math::exp).sum());
             z += logSumExp * logSumExp / rows.size();
         }
         return Map.of("balancing-loss", balancing, "z-loss", z);
