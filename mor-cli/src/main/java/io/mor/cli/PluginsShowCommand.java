@@ -93,11 +93,15 @@ final class PluginsShowCommand implements Callable<Integer> {
         };
     }
 
-    /** Something that a required key may be. */
+    /** Something that a required key may be: its least value, or what its help names after the word like. */
     private static String anyValue(ConfigKey key) {
         Matcher least = Pattern.compile("at least (\\S+)").matcher(key.type());
         if (least.find()) {
             return least.group(1);
+        }
+        Matcher like = Pattern.compile("like (\\S+)").matcher(key.help());
+        if (like.find()) {
+            return like.group(1);
         }
         return key.type().contains(" | ")
                 ? key.type().substring(0, key.type().indexOf(" | "))
