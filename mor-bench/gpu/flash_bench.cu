@@ -1,5 +1,6 @@
 // Checks and times the bfloat16 attention kernels of the backend cuda by themselves: against a reference in double on ragged shapes, odd sizes,
-// grouped heads, counted extents, empty ranges and column slices; then at the sizes of training.
+// grouped heads, counted extents, empty ranges and column slices; then at the sizes of training. Gradients that are written packed and rotated back
+// are checked and timed beside separate passes.
 //
 // build: nvcc -std=c++17 -O2 --fmad=false -gencode=arch=compute_90a,code=sm_90a \
 //          -I plugins/backend-cuda/src/main/resources/io/mor/backend/cuda -o flash_bench mor-bench/gpu/flash_bench.cu
@@ -9,6 +10,7 @@
 #include "flash.cu"
 #include "flash_decode.cu"
 #include "flash_hopper.cu"
+#include "narrow.cu"
 
 // other cuts than the backend's, to compare
 HOPPER_FORWARD(flashHopperForward2, 384, 2, 2, 128)
@@ -247,26 +249,38 @@ static void hopperForwardWith(Attention& a, K kernel, int groups, int stages, in
       a.queryItems, a.queryItemCount, a.bound, a.counted(), a.keyBound, a.keysCounted(), a.padded, s.heads, s.kvHeads, a.scale());
 }
 
+// Where the gradients go if not to slices of their own.
+struct Packed {
+  Bf16* address = nullptr;
+  int pitch = 0;
+  const int* positions = nullptr;
+  const double* frequencies = nullptr;
+};
+
 template <class K>
-static void hopperQueryGradientWith(Attention& a, K kernel, int groups, int stages) {
+static void hopperQueryGradientWith(Attention& a, K kernel, int groups, int stages, const Packed& packed = {}) {
   const Shape& s = a.shape;
   int bytes = 4 * groups * 8192 + 2 * stages * 8192 + 32 + 16 * stages;
   sharedMemory(kernel, bytes);
   kernel<<<blocks(a.queryItemCount * s.kvHeads), 128 * (groups + 1), bytes>>>(
-      a.dq.address(), a.dq.pitch, a.q.address(), a.q.pitch, a.k.address(), a.k.pitch, a.v.address(), a.v.pitch, a.dout.address(),
-      a.dout.pitch, a.statistics, a.products, a.ranges, a.bounds, a.queryItems, a.queryItemCount, a.bound, a.counted(), a.keyBound,
-      a.keysCounted(), a.padded, s.heads, s.kvHeads, a.scale());
+      packed.address ? packed.address : a.dq.address(), packed.address ? packed.pitch : a.dq.pitch, a.q.address(), a.q.pitch,
+      a.k.address(), a.k.pitch, a.v.address(), a.v.pitch, a.dout.address(), a.dout.pitch, a.statistics, a.products, a.ranges, a.bounds,
+      a.queryItems, a.queryItemCount, a.bound, a.counted(), a.keyBound, a.keysCounted(), a.padded, s.heads, s.kvHeads, a.scale(),
+      packed.positions, packed.frequencies);
 }
 
 template <class K>
-static void hopperKeyGradientWith(Attention& a, K kernel, int groups, int stages) {
+static void hopperKeyGradientWith(Attention& a, K kernel, int groups, int stages, const Packed& packed = {}) {
   const Shape& s = a.shape;
+  Bf16* dk = packed.address ? packed.address + s.heads * 64 : a.dk.address();
+  Bf16* dv = packed.address ? dk + s.kvHeads * 64 : a.dv.address();
   int bytes = 4 * groups * 8192 + 2 * stages * 8192 + stages * 1040 + 32 + 16 * stages;
   sharedMemory(kernel, bytes);
   kernel<<<blocks(a.keyItemCount * s.kvHeads), 128 * (groups + 1), bytes>>>(
-      a.dk.address(), a.dk.pitch, a.dv.address(), a.dv.pitch, a.q.address(), a.q.pitch, a.k.address(), a.k.pitch, a.v.address(), a.v.pitch,
-      a.dout.address(), a.dout.pitch, a.statistics, a.products, a.ranges, a.bounds, a.keyItems, a.keyItemCount, a.bound, a.counted(),
-      a.keyBound, a.keysCounted(), a.padded, s.heads, s.kvHeads, a.scale(), s.accumulate);
+      dk, packed.address ? packed.pitch : a.dk.pitch, dv, packed.address ? packed.pitch : a.dv.pitch, a.q.address(), a.q.pitch,
+      a.k.address(), a.k.pitch, a.v.address(), a.v.pitch, a.dout.address(), a.dout.pitch, a.statistics, a.products, a.ranges, a.bounds,
+      a.keyItems, a.keyItemCount, a.bound, a.counted(), a.keyBound, a.keysCounted(), a.padded, s.heads, s.kvHeads, a.scale(), s.accumulate,
+      packed.positions, packed.frequencies);
 }
 
 // A way to do it: name and what to launch before, forward, for queries, for keys.
@@ -529,6 +543,135 @@ static std::vector<Shape> checkedShapes(int width) {
   return shapes;
 }
 
+// ---- packed gradients, rotated back
+
+// A buffer [rows, width + spare columns] of bfloat16, with the positions of its rows and the frequencies of a rotary embedding.
+struct PackedBuffer {
+  Slice slice;
+  std::vector<int> position;
+  std::vector<double> frequency;
+  Packed packed;
+
+  PackedBuffer(const Attention& a, int stride, int spare) : slice(a.bound, (a.shape.heads + 2 * a.shape.kvHeads) * 64, 0, spare) {
+    for (int i = 0; i < a.rows; i++) {
+      position.push_back((int)((long long)i * stride % 131071));
+    }
+    for (int i = 0; i < 32; i++) {
+      frequency.push_back(std::pow(10000.0, -2.0 * i / 64));
+    }
+    int* positions = allocate<int>(a.rows);
+    double* frequencies = allocate<double>(32);
+    CHECK(cudaMemcpy(positions, position.data(), 4 * a.rows, cudaMemcpyHostToDevice));
+    CHECK(cudaMemcpy(frequencies, frequency.data(), 8 * 32, cudaMemcpyHostToDevice));
+    packed = {slice.device, slice.pitch, positions, frequencies};
+  }
+  ~PackedBuffer() {
+    cudaFree((void*)packed.positions);
+    cudaFree((void*)packed.frequencies);
+  }
+};
+
+static void packedBackward(Attention& a, const Packed& packed) {
+  a.statisticsPass();
+  hopperQueryGradientWith(a, flashHopperQueryGradient, 3, 4, packed);
+  hopperKeyGradientWith(a, flashHopperKeyGradient, 3, 4, packed);
+}
+
+// The pass of its own that does the same after gradients in slices without columns around them.
+static void mergePass(Attention& a, const Packed& packed) {
+  const Shape& s = a.shape;
+  int heads = s.heads + 2 * s.kvHeads;
+  i64 threads = (i64)a.rows * ((heads + HEADS_AT_A_TIME - 1) / HEADS_AT_A_TIME) * 4;
+  narrowMerge<<<(int)std::min<i64>((threads + 255) / 256, 16 * multiprocessors), 256>>>(
+      (uint4*)packed.address, (uint4*)a.dq.address(), (uint4*)a.dk.address(), (uint4*)a.dv.address(), packed.positions, packed.frequencies,
+      a.rows, 64, s.heads, s.heads + s.kvHeads, heads, 3);
+}
+
+static void separateBackward(Attention& a, const Packed& packed) {
+  a.statisticsPass();
+  hopperQueryGradientWith(a, flashHopperQueryGradient, 3, 4);
+  hopperKeyGradientWith(a, flashHopperKeyGradient, 3, 4);
+  mergePass(a, packed);
+}
+
+static void checkPacked(const Shape& shape, int seed) {
+  std::mt19937 random(seed);
+  Attention a(shape);
+  a.q.fill(random, 1.5f, a.rows);
+  a.k.fill(random, 1.0f, a.keyRows);
+  a.v.fill(random, 1.0f, a.keyRows);
+  a.dout.fill(random, 1.0f, a.rows);
+  for (Slice* s : {&a.q, &a.k, &a.v, &a.o, &a.dout}) {
+    s->up();
+  }
+  Reference want = reference(a);
+  hopperPlan(a, 3, 3);
+  hopperForwardWith(a, flashHopperForward, 3, 2, 128);
+  int heads = shape.heads + 2 * shape.kvHeads;
+  std::vector<Bf16> results[2];
+  for (int spare : {8, 0}) {
+    PackedBuffer buffer(a, 7919, spare);
+    std::vector<double> expected((size_t)a.rows * heads * 64);
+    for (int i = 0; i < a.rows; i++) {
+      for (int h = 0; h < heads; h++) {
+        bool rotated = h < shape.heads + shape.kvHeads;
+        const double* from = h < shape.heads ? &want.dq[((size_t)i * shape.heads + h) * 64]
+                             : rotated       ? &want.dk[((size_t)i * shape.kvHeads + h - shape.heads) * 64]
+                                             : &want.dv[((size_t)i * shape.kvHeads + h - shape.heads - shape.kvHeads) * 64];
+        double* to = &expected[((size_t)i * heads + h) * 64];
+        for (int c = 0; c < 32; c++) {
+          double angle = rotated ? buffer.position[i] * buffer.frequency[c] : 0;
+          to[c] = from[c] * std::cos(angle) + from[c + 32] * std::sin(angle);
+          to[c + 32] = from[c + 32] * std::cos(angle) - from[c] * std::sin(angle);
+        }
+      }
+    }
+    for (int round = 0; round < 2; round++) {
+      buffer.slice.poison();
+      buffer.slice.up();
+      packedBackward(a, buffer.packed);
+      CHECK(cudaGetLastError());
+      CHECK(cudaDeviceSynchronize());
+      buffer.slice.down();
+      if (round == 1 && results[0] != buffer.slice.host) {
+        verdict("packed", shape.name, "bits", NAN, 0);
+      }
+      results[0] = buffer.slice.host;
+    }
+    verdict("packed", shape.name, "all", distance(buffer.slice, expected, a.rows, nullptr), 1e-2);
+    if (spare == 0) {
+      buffer.slice.poison();
+      buffer.slice.up();
+      separateBackward(a, buffer.packed);
+      CHECK(cudaGetLastError());
+      CHECK(cudaDeviceSynchronize());
+      buffer.slice.down();
+      verdict("separate", shape.name, "all", distance(buffer.slice, expected, a.rows, nullptr), 1.2e-2);
+      std::vector<double> separate(expected.size());
+      for (size_t i = 0; i < separate.size(); i++) {
+        separate[i] = toFloat(buffer.slice.host[i]);
+      }
+      buffer.slice.host = results[0];
+      verdict("both", shape.name, "all", distance(buffer.slice, separate, a.rows, nullptr), 5e-3); // roundings
+    }
+  }
+  std::fflush(stdout);
+}
+
+static std::vector<Shape> packedShapes() {
+  std::vector<Shape> shapes;
+  shapes.push_back(sequences("one key", 1, 1, 64, {1}, 1, 0, 1));
+  shapes.push_back(sequences("odd lengths, 6 on 2", 6, 2, 64, {37, 301, 1, 130, 64, 211}, 1, 0, 3));
+  shapes.push_back(sequences("window, 4 on 1", 4, 1, 64, {401, 97, 260}, 1, 75, 5));
+  shapes.push_back(sequences("15 on 5", 15, 5, 64, {333, 512}, 1, 0, 5));
+  Shape empty = sequences("some rows see nothing", 5, 5, 64, {150, 200}, 1, 0, 6);
+  for (size_t i = 0; i < empty.start.size(); i += 3) {
+    empty.end[i] = empty.start[i];
+  }
+  shapes.push_back(empty);
+  return shapes;
+}
+
 // ---- generation: key rows through a table
 
 static int* tableOf(int entries, int seed) {
@@ -710,6 +853,31 @@ static void time(const Way& way, const Shape& shape) {
   std::fflush(stdout);
 }
 
+static void timePacked(const Shape& shape) {
+  Attention a(shape);
+  u32 seed = 1;
+  for (Slice* s : {&a.q, &a.k, &a.v, &a.dout}) {
+    randomBits<<<1024, 256>>>(s->device, (i64)s->host.size(), seed++);
+  }
+  PackedBuffer buffer(a, 1, 0);
+  Packed plain = buffer.packed;
+  plain.positions = nullptr;
+  hopperPlan(a, 3, 3);
+  hopperForwardWith(a, flashHopperForward, 3, 2, 128);
+  auto queries = [&](const Packed& to) { return milliseconds([&] { hopperQueryGradientWith(a, flashHopperQueryGradient, 3, 4, to); }); };
+  auto keys = [&](const Packed& to) { return milliseconds([&] { hopperKeyGradientWith(a, flashHopperKeyGradient, 3, 4, to); }); };
+  for (int round = 0; round < 2; round++) {
+    double together = milliseconds([&] { packedBackward(a, buffer.packed); });
+    double separate = milliseconds([&] { separateBackward(a, buffer.packed); });
+    double merge = milliseconds([&] { mergePass(a, buffer.packed); });
+    std::printf(
+        "packed    %-34s %.3f ms, separate passes %.3f ms (merge %.3f); dq slices %.3f, packed %.3f, rotated %.3f; dk dv %.3f, %.3f, %.3f\n",
+        shape.name.c_str(), together, separate, merge, queries({}), queries(plain), queries(buffer.packed), keys({}), keys(plain),
+        keys(buffer.packed));
+  }
+  std::fflush(stdout);
+}
+
 int main(int argc, char** argv) {
   if (argc != 3) {
     std::printf("usage: flash_bench check|time every|hopper\n");
@@ -735,6 +903,16 @@ int main(int argc, char** argv) {
     timeDecode(generation("32 sequences of 2048, 15 on 5 of 64", 15, 5, 64, 32, 2048, false));
     timeDecode(generation("1 sequence of 2048, 15 on 5 of 64", 15, 5, 64, 1, 2048, false));
     timeDecode(generation("256 sequences of 2048, 15 on 5 of 64", 15, 5, 64, 256, 2048, false));
+  }
+  if (!every && what == "check") {
+    for (const Shape& shape : packedShapes()) {
+      checkPacked(shape, 11);
+    }
+  } else if (!every) {
+    std::vector<int> full(16, 2048);
+    timePacked(sequences("360M: 16 x 2048, 15 on 5 of 64", 15, 5, 64, full, 1, 0, 1));
+    timePacked(sequences("135M: 16 x 2048, 9 on 3 of 64", 9, 3, 64, full, 1, 0, 1));
+    timePacked(sequences("360M: 16 x 682", 15, 5, 64, std::vector<int>(16, 682), 1, 0, 1));
   }
   for (const Way& way : waysOf(argv[2])) {
     if (what == "check") {

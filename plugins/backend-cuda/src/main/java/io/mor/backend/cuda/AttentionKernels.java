@@ -143,6 +143,24 @@ final class AttentionKernels extends KernelFamily {
                         4 * shape.headDim() * (2 + 2 * groups(shape)));
     }
 
+    /** As {@link FlashAttention#backwardPacked}. */
+    boolean backwardPacked(
+            long packed,
+            int pitch,
+            Tensor queries,
+            Tensor keys,
+            Tensor values,
+            Tensor out,
+            Tensor logSumExp,
+            Tensor dout,
+            AttentionRanges ranges,
+            AttentionShape shape,
+            long positions,
+            long frequencies) {
+        return flash.backwardPacked(
+                packed, pitch, queries, keys, values, out, logSumExp, dout, ranges, shape, positions, frequencies);
+    }
+
     void causalRanges(
             IntTensor start,
             IntTensor end,

@@ -95,6 +95,11 @@ public final class CudaBackend implements Backend {
         this.optimizer = new OptimizerKernels(context);
     }
 
+    /** For tests of single kernel families. */
+    CudaContext context() {
+        return context;
+    }
+
     private KernelCompiler compiler(CudaConfig config, LibrarySearch search) {
         try {
             return new KernelCompiler(

@@ -23,6 +23,7 @@ final class FlashAttention extends KernelFamily {
     private static final int DECODE_HEADS = 4; // of one key head, together
     private static final int DECODE_THREADS = 128;
     private final DeviceMemory.Block blocksDone; // a counter that the planning kernel leaves at zero
+    private DeviceMemory.Block working; // not scratch, where a caller may have put what it wants to be written
 
     /** How the Hopper kernels are cut; the numbers at the end of flash_hopper.cu. */
     private static final class Hopper {
@@ -65,8 +66,15 @@ final class FlashAttention extends KernelFamily {
         }
     }
 
+    /** Rows that a kernel writes: the first element's address, elements from row to row, and bytes in all. */
+    private record Rows(long address, int pitch, double bytes) {}
+
+    /** Where gradients go, and, unless the addresses are 0, what those of queries and keys are rotated back by. */
+    private record Gradients(Rows queries, Rows keys, Rows values, long positions, long frequencies) {}
+
     FlashAttention(CudaContext context) {
         super(context);
+        this.working = context.memory.allocate(1 << 20, "working memory of attention");
         this.blocksDone = context.memory.allocate(4, "counter of attention's plans");
         context.transfers.write(blocksDone.address(), new int[1]);
     }
@@ -207,6 +215,87 @@ final class FlashAttention extends KernelFamily {
             AttentionRanges ranges,
             AttentionShape shape,
             boolean accumulate) {
+        gradients(
+                new Gradients(rows(dqueries), rows(dkeys), rows(dvalues), 0, 0),
+                queries,
+                keys,
+                values,
+                out,
+                logSumExp,
+                dout,
+                ranges,
+                shape,
+                accumulate);
+    }
+
+    /**
+     * Gradients of the queries, keys and values before their rotary embedding, side by side in bfloat16: columns of all query heads, of all
+     * key heads, of all value heads. Rounded once.
+     *
+     * @param packed address of rows of {@code pitch} elements; may be scratch memory
+     * @param positions address of the position of every row, of queries and keys alike
+     * @param frequencies address of {@code headDim / 2} doubles, as {@link ProjectionKernels} makes them
+     * @return false if these cannot be calculated so, and then nothing was done
+     */
+    boolean backwardPacked(
+            long packed,
+            int pitch,
+            Tensor queries,
+            Tensor keys,
+            Tensor values,
+            Tensor out,
+            Tensor logSumExp,
+            Tensor dout,
+            AttentionRanges ranges,
+            AttentionShape shape,
+            long positions,
+            long frequencies) {
+        int width = shape.queryWidth() + 2 * shape.kvWidth();
+        boolean can = onHopper(shape)
+                && takes(shape, queries, keys, values, out, dout)
+                && ranges.entryRows().isEmpty()
+                && queries.rows() > 0
+                && queries.rows() == keys.rows()
+                && queries.extent().isExact()
+                && keys.extent().isExact()
+                && packed % 16 == 0
+                && pitch % 8 == 0
+                && pitch >= width;
+        if (can) {
+            long keyColumn = packed + 2L * shape.queryWidth();
+            long valueColumn = keyColumn + 2L * shape.kvWidth();
+            double keyBytes = 2.0 * keys.rows() * shape.kvWidth();
+            gradients(
+                    new Gradients(
+                            new Rows(packed, pitch, 2.0 * queries.rows() * shape.queryWidth()),
+                            new Rows(keyColumn, pitch, keyBytes),
+                            new Rows(valueColumn, pitch, keyBytes),
+                            positions,
+                            frequencies),
+                    queries,
+                    keys,
+                    values,
+                    out,
+                    logSumExp,
+                    dout,
+                    ranges,
+                    shape,
+                    false);
+        }
+        return can;
+    }
+
+    private void gradients(
+            Gradients gradients,
+            Tensor queries,
+            Tensor keys,
+            Tensor values,
+            Tensor out,
+            Tensor logSumExp,
+            Tensor dout,
+            AttentionRanges ranges,
+            AttentionShape shape,
+            boolean accumulate) {
         boolean hopper = onHopper(shape);
         Plan plan = hopper
                 ? hopperPlan(queries, keys, ranges, shape, Hopper.GRADIENT_GROUPS, true)
@@ -231,17 +320,17 @@ final class FlashAttention extends KernelFamily {
                         STATISTICS_THREADS,
                         1,
                         0);
-        queryGradient(hopper, plan, dqueries, queries, keys, values, dout);
+        queryGradient(hopper, plan, gradients, queries, keys, values, dout);
         if (keys.rows() > 0) {
-            keyGradient(hopper, plan, dkeys, dvalues, queries, keys, values, dout, accumulate);
+            keyGradient(hopper, plan, gradients, queries, keys, values, dout, accumulate);
         }
     }
 
     private void queryGradient(
-            boolean hopper, Plan plan, Tensor dqueries, Tensor queries, Tensor keys, Tensor values, Tensor dout) {
+            boolean hopper, Plan plan, Gradients gradients, Tensor queries, Tensor keys, Tensor values, Tensor dout) {
         AttentionShape shape = plan.shape;
         Kernels launch = kernel(hopper ? "flashHopperQueryGradient" : "flashQueryGradient" + shape.headDim());
-        gradientInputs(written(launch, dqueries), plan, queries, keys, values, dout);
+        gradientInputs(written(launch, gradients.queries), plan, queries, keys, values, dout);
         if (hopper) {
             launch.pointer(plan.rangesAt)
                     .pointer(plan.boundsAt)
@@ -256,6 +345,7 @@ final class FlashAttention extends KernelFamily {
                 .integer(shape.kvHeads())
                 .real(plan.scale());
         if (hopper) {
+            launch.pointer(gradients.positions).pointer(gradients.frequencies);
             launch.launch(
                     blocks(plan.queryItemCount, shape),
                     1,
@@ -272,8 +362,7 @@ final class FlashAttention extends KernelFamily {
     private void keyGradient(
             boolean hopper,
             Plan plan,
-            Tensor dkeys,
-            Tensor dvalues,
+            Gradients gradients,
             Tensor queries,
             Tensor keys,
             Tensor values,
@@ -281,7 +370,7 @@ final class FlashAttention extends KernelFamily {
             boolean accumulate) {
         AttentionShape shape = plan.shape;
         Kernels launch = kernel(hopper ? "flashHopperKeyGradient" : "flashKeyGradient" + shape.headDim());
-        gradientInputs(written(written(launch, dkeys), dvalues), plan, queries, keys, values, dout)
+        gradientInputs(written(written(launch, gradients.keys), gradients.values), plan, queries, keys, values, dout)
                 .pointer(plan.rangesAt)
                 .pointer(plan.boundsAt);
         if (hopper) {
@@ -294,6 +383,7 @@ final class FlashAttention extends KernelFamily {
                 .real(plan.scale())
                 .flag(accumulate);
         if (hopper) {
+            launch.pointer(gradients.positions).pointer(gradients.frequencies);
             launch.launch(
                     blocks(plan.keyItemCount, shape),
                     1,
@@ -322,7 +412,18 @@ final class FlashAttention extends KernelFamily {
     }
 
     private Kernels written(Kernels launch, Tensor tensor) {
-        return launch.pointer(targetBytes(tensor)).integer(tensor.columns());
+        return written(launch, rows(tensor));
+    }
+
+    private Kernels written(Kernels launch, Rows rows) {
+        context.kernels.operand(rows.bytes);
+        return launch.pointer(rows.address).integer(rows.pitch);
+    }
+
+    private Rows rows(Tensor tensor) {
+        CudaTensor written = context.of(tensor);
+        written.lifetime.written();
+        return new Rows(written.address, written.columns(), (double) written.size() * written.elementBytes());
     }
 
     private Kernels counts(Kernels launch, Tensor queries, Tensor keys) {
@@ -415,7 +516,7 @@ final class FlashAttention extends KernelFamily {
             at[i] = total;
             total += bytes[i];
         }
-        long base = scratch(total);
+        long base = working(total);
         return new Plan(
                 ranges,
                 shape,
@@ -428,6 +529,15 @@ final class FlashAttention extends KernelFamily {
                 keyItems,
                 base + at[4],
                 base + at[5]);
+    }
+
+    private long working(long bytes) {
+        if (working.bytes() < bytes) {
+            DeviceMemory.Block larger = context.memory.allocate(bytes, "working memory of attention");
+            context.memory.release(working);
+            working = larger;
+        }
+        return working.address();
     }
 
     private static long aligned(long bytes) {

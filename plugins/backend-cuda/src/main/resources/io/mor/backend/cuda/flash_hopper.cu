@@ -525,13 +525,47 @@ __device__ __forceinline__ void hopperForward(
 
 // ---- gradients
 
+// What the gradients of rotated rows are rotated back by, so that they are those of the rows before: positions and 32 frequencies of a rotary
+// embedding whose pairs are columns i and i + 32. positions is null where nothing was rotated.
+struct Rotation {
+  const int* positions;
+  const double* frequencies;
+
+  // A warp's 16 rows of a head, from firstRow on; angles in turns, reduced in double, because positions are large and float's turns are not.
+  __device__ __forceinline__ void turnBack(float (&fragment)[HEAD / 8][4], int firstRow, int rows) const {
+    if (positions == nullptr) {
+      return;
+    }
+    int lane = threadIdx.x % WARP;
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      int row = firstRow + lane / 4 + 8 * half;
+      double position = row < rows ? positions[row] : 0;
+#pragma unroll
+      for (int group = 0; group < HEAD / 16; group++) {
+        double2 frequency = *(const double2*)(frequencies + 8 * group + 2 * (lane % 4));
+#pragma unroll
+        for (int c = 0; c < 2; c++) {
+          double turns = position * (c == 0 ? frequency.x : frequency.y) * 0.15915494309189533577; // 1 / (2 pi)
+          float sine, cosine;
+          sincospif((float)(2.0 * (turns - rint(turns))), &sine, &cosine);
+          float low = fragment[group][2 * half + c];
+          float high = fragment[group + HEAD / 16][2 * half + c];
+          fragment[group][2 * half + c] = low * cosine + high * sine;
+          fragment[group + HEAD / 16][2 * half + c] = high * cosine - low * sine;
+        }
+      }
+    }
+  }
+};
+
 // shared memory: 2 x GROUPS tiles of queries, as many of dout, STAGES tiles of keys, as many of values, barriers
 template <int GROUPS, int STAGES>
 __device__ __forceinline__ void hopperQueryGradient(
     Bf16* dqueries, int dqueryPitch, const Bf16* queries, int queryPitch, const Bf16* keys, int keyPitch, const Bf16* values, int valuePitch,
     const Bf16* dout, int doutPitch, const float* statistics, const float* products, const int2* ranges, const Bounds* bounds,
     const int4* items, int itemCount, int bound, const int* count, int keyBound, const int* keyCount, int paddedRows, int heads, int kvHeads,
-    float scale) {
+    float scale, Rotation rotation) {
   constexpr int KEYS = 64;
   extern __shared__ __align__(1024) unsigned char sharedTiles[];
   u32 queryTiles = sharedAddress(sharedTiles);
@@ -663,6 +697,7 @@ __device__ __forceinline__ void hopperQueryGradient(
         keyRing.release(n + turn);
       }
       n += turns;
+      rotation.turnBack(sum, unit.row + warpRow, rows);
       storeFragment<HEAD / 8>(
           dqueries + (i64)(unit.row + warpRow) * dqueryPitch + unit.head * HEAD, dqueryPitch, sum, scale, scale,
           rows - unit.row - warpRow, false);
@@ -684,7 +719,7 @@ __device__ __forceinline__ void hopperKeyGradient(
     Bf16* dkeys, int dkeyPitch, Bf16* dvalues, int dvaluePitch, const Bf16* queries, int queryPitch, const Bf16* keys, int keyPitch,
     const Bf16* values, int valuePitch, const Bf16* dout, int doutPitch, const float* statistics, const float* products, const int2* ranges,
     const Bounds* bounds, const int4* items, int itemCount, int bound, const int* count, int keyBound, const int* keyCount, int paddedRows,
-    int heads, int kvHeads, float scale, int accumulate) {
+    int heads, int kvHeads, float scale, int accumulate, Rotation rotation) {
   constexpr bool EARLY = GROUPS == 2; // registers suffice to calculate the weights' gradients beside the weights
   extern __shared__ __align__(1024) unsigned char sharedTiles[];
   u32 keyTiles = sharedAddress(sharedTiles);
@@ -854,6 +889,7 @@ __device__ __forceinline__ void hopperKeyGradient(
       }
       keyRing.release(number);
       int limit = keyRows - firstKey - warpRow;
+      rotation.turnBack(keySum, firstKey + warpRow, keyRows);
       storeFragment<HEAD / 8>(
           dkeys + (i64)(firstKey + warpRow) * dkeyPitch + kvHead * HEAD, dkeyPitch, keySum, scale, scale, limit, accumulate);
       storeFragment<HEAD / 8>(
@@ -880,23 +916,24 @@ __device__ __forceinline__ void hopperKeyGradient(
   }
 #define HOPPER_QUERY_GRADIENT(name, THREADS, GROUPS, STAGES)                                                                           \
   extern "C" __global__ void __launch_bounds__(THREADS, 1) name(                                                                       \
-      Bf16* dqueries, int dqueryPitch, const Bf16* queries, int queryPitch, const Bf16* keys, int keyPitch, const Bf16* values,         \
+      Bf16* dqueries, int dqueryPitch, const Bf16* queries, int queryPitch, const Bf16* keys, int keyPitch, const Bf16* values,        \
       int valuePitch, const Bf16* dout, int doutPitch, const float* statistics, const float* products, const int2* ranges,             \
-      const Bounds* bounds, const int4* items, int itemCount, int bound, const int* count, int keyBound, const int* keyCount,           \
-      int paddedRows, int heads, int kvHeads, float scale) {                                                                           \
-    ON_HOPPER((hopperQueryGradient<GROUPS, STAGES>(dqueries, dqueryPitch, queries, queryPitch, keys, keyPitch, values, valuePitch,      \
+      const Bounds* bounds, const int4* items, int itemCount, int bound, const int* count, int keyBound, const int* keyCount,          \
+      int paddedRows, int heads, int kvHeads, float scale, const int* positions, const double* frequencies) {                          \
+    ON_HOPPER((hopperQueryGradient<GROUPS, STAGES>(dqueries, dqueryPitch, queries, queryPitch, keys, keyPitch, values, valuePitch,     \
         dout, doutPitch, statistics, products, ranges, bounds, items, itemCount, bound, count, keyBound, keyCount, paddedRows, heads,  \
-        kvHeads, scale)));                                                                                                             \
+        kvHeads, scale, {positions, frequencies})));                                                                                   \
   }
 #define HOPPER_KEY_GRADIENT(name, THREADS, GROUPS, STAGES)                                                                             \
   extern "C" __global__ void __launch_bounds__(THREADS, 1) name(                                                                       \
-      Bf16* dkeys, int dkeyPitch, Bf16* dvalues, int dvaluePitch, const Bf16* queries, int queryPitch, const Bf16* keys,                \
+      Bf16* dkeys, int dkeyPitch, Bf16* dvalues, int dvaluePitch, const Bf16* queries, int queryPitch, const Bf16* keys,               \
       int keyPitch, const Bf16* values, int valuePitch, const Bf16* dout, int doutPitch, const float* statistics,                      \
       const float* products, const int2* ranges, const Bounds* bounds, const int4* items, int itemCount, int bound,                    \
-      const int* count, int keyBound, const int* keyCount, int paddedRows, int heads, int kvHeads, float scale, int accumulate) {       \
-    ON_HOPPER((hopperKeyGradient<GROUPS, STAGES>(dkeys, dkeyPitch, dvalues, dvaluePitch, queries, queryPitch, keys, keyPitch, values,   \
-        valuePitch, dout, doutPitch, statistics, products, ranges, bounds, items, itemCount, bound, count, keyBound, keyCount,          \
-        paddedRows, heads, kvHeads, scale, accumulate)));                                                                              \
+      const int* count, int keyBound, const int* keyCount, int paddedRows, int heads, int kvHeads, float scale, int accumulate, const int* positions,\
+      const double* frequencies) {                                                                                                     \
+    ON_HOPPER((hopperKeyGradient<GROUPS, STAGES>(dkeys, dkeyPitch, dvalues, dvaluePitch, queries, queryPitch, keys, keyPitch, values,  \
+        valuePitch, dout, doutPitch, statistics, products, ranges, bounds, items, itemCount, bound, count, keyBound, keyCount,         \
+        paddedRows, heads, kvHeads, scale, accumulate, {positions, frequencies})));                                                    \
   }
 // clang-format on
 

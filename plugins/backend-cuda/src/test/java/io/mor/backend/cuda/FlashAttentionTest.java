@@ -2,7 +2,9 @@ package io.mor.backend.cuda;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.mor.api.backend.Precision;
 import io.mor.api.tensor.AttentionRanges;
@@ -15,6 +17,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -81,6 +84,129 @@ class FlashAttentionTest {
         for (AttentionShape shape : SHAPES) {
             throughTable("decoding", shape, decoding(List.of(700, 0, 1, 256, 257)));
             throughTable("a prompt", shape, causal(List.of(301, 77), 1, 0));
+        }
+    }
+
+    @Test
+    void packedGradientsAreThoseOfTheRowsBeforeTheirRotation() {
+        assumeTrue(backend.context().device.major == 9, "skipped, only the kernels for Hopper write packed gradients");
+        for (AttentionShape shape : SHAPES.subList(0, 3)) {
+            packed("causal", shape, causal(List.of(37, 301, 1, 130, 64), 1, 0));
+            packed("window", shape, causal(List.of(401, 97), 1, 75));
+        }
+    }
+
+    @Test
+    void packedGradientsAreRefusedWhereTheyCannotBeWritten() {
+        Ranges all = causal(List.of(40), 1, 0);
+        AttentionShape narrow = SHAPES.get(3);
+        AttentionShape shape = SHAPES.getFirst();
+        assertFalse(new Packed(narrow, all, all.entries, Optional.empty()).calculate(), "heads of 32");
+        assertFalse(
+                new Packed(shape, causal(List.of(40), 2, 0), all.entries, Optional.empty()).calculate(), "fewer rows");
+        IntTensor table = ints(IntStream.range(0, all.entries).toArray(), 0);
+        assertFalse(new Packed(shape, all, all.entries, Optional.of(table)).calculate(), "a table");
+    }
+
+    /** Operands of one call, and a buffer of rows with eight columns to spare. */
+    private final class Packed {
+        private static final double THETA = 10000;
+        private static final int SPARE = 8;
+        private final AttentionShape shape;
+        private final Tensor queries;
+        private final Tensor keys;
+        private final Tensor values;
+        private final Tensor dout;
+        private final AttentionRanges seen;
+        private final int[] positions;
+        private final Tensor result;
+
+        Packed(AttentionShape shape, Ranges ranges, int entries, Optional<IntTensor> table) {
+            this.shape = shape;
+            SplittableRandom random = new SplittableRandom(SEED); // as attention() draws them
+            this.queries = counted(random, ranges.rows(), 0, shape.queryWidth(), Precision.BFLOAT16);
+            this.keys = counted(random, entries, 0, shape.kvWidth(), Precision.BFLOAT16);
+            this.values = counted(random, entries, 0, shape.kvWidth(), Precision.BFLOAT16);
+            this.dout = counted(random, ranges.rows(), 0, shape.queryWidth(), Precision.BFLOAT16);
+            this.seen = new AttentionRanges(ints(ranges.start, 0), ints(ranges.end, 0), table, entries);
+            this.positions = IntStream.range(0, ranges.rows())
+                    .map(row -> row * 7919 % 131071)
+                    .toArray();
+            this.result = backend.allocate(
+                    ranges.rows(), shape.queryWidth() + 2 * shape.kvWidth() + SPARE, Precision.BFLOAT16);
+        }
+
+        boolean calculate() {
+            CudaContext context = backend.context();
+            backend.fill(result, 7);
+            Tensor out = like(queries, shape.queryWidth(), Precision.BFLOAT16);
+            Tensor logSumExp = like(queries, shape.heads(), Precision.FLOAT32);
+            backend.attention(out, logSumExp, queries, keys, values, seen, shape);
+            double[] frequencies = IntStream.range(0, shape.headDim() / 2)
+                    .mapToDouble(i -> StrictMath.pow(THETA, -2.0 * i / shape.headDim()))
+                    .toArray();
+            long table = context.memory
+                    .allocate(8L * frequencies.length, "frequencies")
+                    .address();
+            context.transfers.writeWide(table, frequencies);
+            return new AttentionKernels(context)
+                    .backwardPacked(
+                            context.of(result).address,
+                            result.columns(),
+                            queries,
+                            keys,
+                            values,
+                            out,
+                            logSumExp,
+                            dout,
+                            seen,
+                            shape,
+                            context.of(ints(positions, 0)).address,
+                            table);
+        }
+
+        /** Columns of the buffer. */
+        double[] columns(int first, int count) {
+            double[] all = backend.readDoubles(result);
+            return IntStream.range(0, result.rows() * count)
+                    .mapToDouble(i -> all[i / count * result.columns() + first + i % count])
+                    .toArray();
+        }
+
+        /** What is expected of gradients in single precision, rotated back. */
+        double[] turnedBack(double[] gradients, int columns) {
+            Tensor tensor = backend.allocate(positions.length, columns);
+            backend.write(tensor, gradients);
+            backend.rope(tensor, tensor, ints(positions, 0), shape.headDim(), THETA, true);
+            return backend.readDoubles(tensor);
+        }
+    }
+
+    private void packed(String name, AttentionShape shape, Ranges ranges) {
+        String what = name + ", packed, " + shape;
+        Results general = attention(shape, ranges, Precision.FLOAT32, 0, true);
+        Packed packed = new Packed(shape, ranges, ranges.entries, Optional.empty());
+        assertTrue(packed.calculate(), what);
+        int keyColumn = shape.queryWidth();
+        int valueColumn = keyColumn + shape.kvWidth();
+        int end = valueColumn + shape.kvWidth();
+        assertClose(
+                what + ": dqueries",
+                packed.turnedBack(general.dqueries, shape.queryWidth()),
+                packed.columns(0, shape.queryWidth()),
+                MOST_GRADIENT);
+        assertClose(
+                what + ": dkeys",
+                packed.turnedBack(minusOne(general.dkeys), shape.kvWidth()),
+                packed.columns(keyColumn, shape.kvWidth()),
+                MOST_GRADIENT);
+        assertClose(
+                what + ": dvalues",
+                minusOne(general.dvalues),
+                packed.columns(valueColumn, shape.kvWidth()),
+                MOST_GRADIENT);
+        for (double untouched : packed.columns(end, Packed.SPARE)) {
+            assertEquals(7, untouched, what + ": columns behind");
         }
     }
 
