@@ -47,8 +47,7 @@ final class CommandRunner {
     /** One message, the nearest names if a name was misspelt, and where help is. */
     private static int misused(Console console, ParameterException failure) {
         CommandSpec command = failure.getCommandLine().getCommandSpec();
-        String message = failure.getMessage().strip();
-        console.say(message);
+        console.say(inPlainWords(failure.getMessage()));
         if (failure instanceof UnmatchedArgumentException unmatched) {
             List<String> suggestions = unmatched.getSuggestions();
             if (!suggestions.isEmpty()) {
@@ -57,6 +56,16 @@ final class CommandRunner {
         }
         console.say("'" + command.qualifiedName() + " --help' says how it is used");
         return ExitCode.USAGE;
+    }
+
+    /** picocli names Java's types. */
+    private static String inPlainWords(String message) {
+        String plain = message.strip();
+        if (plain.startsWith("Error: ")) {
+            plain = plain.substring("Error: ".length());
+        }
+        return plain.replaceFirst(" is not an? (int|long)$", " is not a whole number")
+                .replaceFirst(" is not a double$", " is not a number");
     }
 
     /** Gives the console to the constructor of a command that wants it. */

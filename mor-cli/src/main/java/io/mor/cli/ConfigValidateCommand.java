@@ -42,7 +42,8 @@ final class ConfigValidateCommand implements Callable<Integer> {
                 }
                 console.out().println(file + " is valid");
             } catch (UsageException e) {
-                console.say(e.getMessage());
+                String message = e.getMessage();
+                console.say(message.contains(file.toString()) ? message : file + ": " + message);
                 wrong++;
             }
         }

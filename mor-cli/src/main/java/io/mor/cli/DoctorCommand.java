@@ -78,7 +78,8 @@ final class DoctorCommand implements Callable<Integer> {
             console.out().println("backend " + id + " works: " + backend.description());
             return true;
         } catch (MorException e) {
-            console.out().println("backend " + id + " does not work here: " + e.getMessage());
+            Throwable cause = e.getCause() == null || e.getCause().getMessage() == null ? e : e.getCause();
+            console.out().println("backend " + id + " does not work here: " + cause.getMessage());
             return false;
         }
     }

@@ -89,7 +89,9 @@ final class GenerateCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        return load.withModel(console, (mor, model) -> generate(model));
+        return printIds && !prompt.ids.isEmpty()
+                ? load.withModelOfIds(console, (mor, model) -> generate(model))
+                : load.withModel(console, (mor, model) -> generate(model));
     }
 
     private int generate(TrainedModel model) {

@@ -5,6 +5,8 @@ import io.mor.runtime.experiment.Mor;
 import io.mor.runtime.experiment.RunFolder;
 import io.mor.runtime.experiment.TrainedModel;
 import java.nio.file.Path;
+import java.util.Map;
+import java.util.function.UnaryOperator;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Parameters;
 
@@ -30,9 +32,19 @@ final class LoadOptions {
 
     /** Loads the last checkpoint, works with it, and closes everything. */
     int withModel(Console console, Work work) {
+        return withModel(console, config.changes(), work);
+    }
+
+    /** As {@link #withModel}, without the run's tokenizer, which may have gone. */
+    int withModelOfIds(Console console, Work work) {
+        return withModel(
+                console, saved -> config.changes().apply(saved).with("tokenizer", Map.of("type", "none")), work);
+    }
+
+    private int withModel(Console console, UnaryOperator<ExperimentConfig> changes, Work work) {
         ExperimentConfig saved = ExperimentConfig.load(RunFolder.existing(run).config());
         try (Mor mor = config.open(saved);
-                TrainedModel model = mor.load(run, config.changes(), console::say)) {
+                TrainedModel model = mor.load(run, changes, console::say)) {
             return work.apply(mor, model);
         }
     }

@@ -76,11 +76,12 @@ final class TrainCommand implements Callable<Integer> {
 
     private int begin(StopRequest stop) {
         ConfigBuilder builder = options.builder(file);
-        ExperimentConfig config = builder.build();
-        try (Mor mor = ConfigOptions.open(builder);
-                TrainingProgress progress = new TrainingProgress(console, config.name());
-                TrainingRun run = mor.train(config, progress)) {
-            return train(run, progress, stop);
+        try (Mor mor = ConfigOptions.open(builder)) {
+            ExperimentConfig config = builder.build(mor.catalog()); // here, where the places of all keys are known
+            try (TrainingProgress progress = new TrainingProgress(console, config.name());
+                    TrainingRun run = mor.train(config, progress)) {
+                return train(run, progress, stop);
+            }
         }
     }
 

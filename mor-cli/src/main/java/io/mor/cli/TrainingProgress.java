@@ -87,8 +87,10 @@ final class TrainingProgress implements RunListener, AutoCloseable {
             public void tokenizing(Progress progress) {
                 String text = String.format(
                         Locale.ROOT,
-                        "tokenizing: %,d documents, %,d characters, %,d tokens",
+                        "%s: %,d %s, %,d characters, %,d tokens",
+                        progress.finished() ? "tokenized" : "tokenizing",
                         progress.documents(),
+                        progress.documents() == 1 ? "document" : "documents",
                         progress.characters(),
                         progress.tokens());
                 if (progress.finished()) {

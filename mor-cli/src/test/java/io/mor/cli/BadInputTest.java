@@ -10,6 +10,8 @@ import io.mor.runtime.train.Checkpoint;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -110,7 +112,14 @@ class BadInputTest {
             {"model.kv-heads=4", "model.kv-heads is 4; it must divide model.heads, 2"},
             {"model.layers=0", "model.layers is 0; it must be at least 1"},
             {"router=expert-chioce", "did you mean 'expert-choice'?"},
-            {"backend={type: cpu, threds: 1}", "unknown key 'threds' in backend", "'threads'"},
+            {
+                "backend={type: cpu, threds: 1}",
+                "-s backend={type: cpu, threds: 1}:1: unknown key 'threds' in backend",
+                "'threads'"
+            },
+            {"name=''", "name is ''; it must name a folder in runs"},
+            {"name=../elsewhere", "name is '../elsewhere'; it must name a folder in runs"},
+            {"model.layers=[3", "not valid YAML: while parsing a flow sequence, expected ',' or ']'"},
         };
         for (String[] each : cases) {
             String[] arguments = train("wrong", each[0]);
@@ -123,7 +132,11 @@ class BadInputTest {
                 "model.sharing=middle-cycle",
                 "model.recursions=3",
                 "router={type: expert-choice, capacity: [1, 0.4, 0.5]}");
-        checks.add(() -> assertSaid(2, mor(increasing), "router.capacity[2] is 0.5, more than 0.4 before it"));
+        checks.add(() -> {
+            Said said = mor(increasing);
+            assertSaid(2, said, "router.capacity: 0.5 of recursion 3 is more than 0.4 of the recursion before");
+            assertEquals(1, said.err().lines().count(), "told once: " + said.err());
+        });
         String[] few = train("wrong", "model.sharing=middle-cycle", "model.recursions=3");
         checks.add(() -> assertSaid(2, mor(few), "model.layers is 3", "needs at least 5"));
         assertAll(checks);
@@ -147,6 +160,20 @@ class BadInputTest {
                 "32");
     }
 
+    // ---- arguments
+
+    @Test
+    void wrongArgumentsAreToldInPlainWords() {
+        assertSaid(2, mor("generate", "run", "--max-tokens", "five"), "mor: Invalid", "'five' is not a whole number");
+        assertSaid(2, mor("generate", "run", "--temperature", "hot"), "'hot' is not a number");
+        assertSaid(2, mor("generate", "run", "--seed", "1.5"), "'1.5' is not a whole number");
+        assertSaid(2, mor("calibrate", "run"), "mor: Missing required argument", "--capacity", "--mean-depth");
+        assertSaid(
+                2, mor("generate", "run", "--prompt", "a", "--prompt-ids", "1"), "mor: --prompt=TEXT, --prompt-ids=ID");
+        assertSaid(2, mor("generate", "run", "--max-token", "5"), "did you mean --max-tokens?");
+        assertSaid(2, mor("trian"), "did you mean train");
+    }
+
     // ---- checkpoints
 
     @Test
@@ -164,6 +191,11 @@ class BadInputTest {
         assertSaid(1, mor("eval", run("run").toString()), "no checkpoint in", "step-00000001", "step-00000002");
         assertSaid(1, mor("train", "--resume", run("run").toString()), "no checkpoint in");
         assertTrue(Files.exists(newest) && Files.exists(older), "damaged ones are left for whoever can mend them");
+        Path state = checkpoint("run", 2).resolve("state.json");
+        Files.writeString(state, Files.readString(state).substring(0, 20));
+        Said cut = mor("eval", run("run").toString());
+        assertSaid(1, cut, "state.json cannot be read");
+        assertFalse(cut.err().contains("REDACTED"), cut::err);
     }
 
     @Test
@@ -204,6 +236,111 @@ class BadInputTest {
         assertSaid(2, mor("generate", run, "--prompt-ids", "one"), "one");
         assertSaid(2, mor("generate", run, "--prompt", "x".repeat(40), "--max-tokens", "2"), "40", "32");
         assertSaid(2, mor("generate", run, "--prompt", "x", "--max-tokens", "99"), "99", "32");
+    }
+
+    @Test
+    void idsNeedNoTokenizer() throws IOException {
+        assertEquals(0, mor(train("run")).code());
+        String run = run("run").toString();
+        String gone = "tokenizer={type: llama2c, path: " + folder.resolve("gone.bin") + "}";
+        Said ids = mor("generate", run, "-s", gone, "--prompt-ids", "1,17", "--max-tokens", "3", "--print-ids");
+        assertSaid(0, ids);
+        assertEquals(3, ids.out().strip().split(" ").length, ids::out);
+        Said text = mor("generate", run, "-s", gone, "--prompt", "a", "--max-tokens", "3");
+        assertSaid(1, text, "no such llama2.c tokenizer: " + folder.resolve("gone.bin"));
+        assertFalse(text.err().contains("constructor"), text::err);
+    }
+
+    // ---- imports
+
+    /** A version 0 file of one layer, all weights zero. */
+    private Path llama2c() throws IOException {
+        int vocabulary = 259;
+        int[] header = {4, 4, 1, 2, 1, vocabulary, 8};
+        int weights = 4 * vocabulary + 4 + 16 + 8 + 8 + 16 + 4 + 3 * 16 + 4 + 8 * 2;
+        ByteBuffer bytes = ByteBuffer.allocate(4 * (header.length + weights)).order(ByteOrder.LITTLE_ENDIAN);
+        for (int size : header) {
+            bytes.putInt(size);
+        }
+        return Files.write(folder.resolve("model.bin"), bytes.array());
+    }
+
+    /** A tokenizer file of bytes alone. */
+    private Path llama2cTokenizer() throws IOException {
+        ByteBuffer bytes = ByteBuffer.allocate(1 << 13).order(ByteOrder.LITTLE_ENDIAN);
+        bytes.putInt(6);
+        for (int id = 0; id < 259; id++) {
+            byte[] piece = (id < 3 ? "<" + id + ">" : "<0x%02X>".formatted(id - 3)).getBytes(StandardCharsets.US_ASCII);
+            bytes.putFloat(0).putInt(piece.length).put(piece);
+        }
+        return Files.write(folder.resolve("tok.bin"), Arrays.copyOf(bytes.array(), bytes.position()));
+    }
+
+    @Test
+    void anImportThatFailsLeavesNothingAndSaysWhy() throws IOException {
+        Path model = llama2c();
+        Path tokenizer = llama2cTokenizer();
+        String out = run("imported").toString();
+        Path none = folder.resolve("none.bin");
+        assertSaid(2, mor("import", "llama2c", none.toString(), "--out", out), "there is no file " + none);
+        Path text = Files.writeString(folder.resolve("text.bin"), "not a model, but long enough for its header");
+        assertSaid(
+                1,
+                mor("import", "llama2c", text.toString(), "--out", out),
+                "is not a llama2.c version 0 model",
+                "its sizes are impossible (hidden ");
+        Path cut = Files.write(folder.resolve("cut.bin"), Arrays.copyOf(Files.readAllBytes(model), 900));
+        assertSaid(1, mor("import", "llama2c", cut.toString(), "--out", out), "truncated", "hidden 4, ffn 4, layers 1");
+        Path damaged = Files.write(folder.resolve("half.bin"), Arrays.copyOf(Files.readAllBytes(tokenizer), 999));
+        Said refused = mor("import", "llama2c", model.toString(), "--tokenizer", damaged.toString(), "--out", out);
+        assertSaid(1, refused, damaged.toString(), "truncated");
+        assertFalse(Files.exists(run("imported")), "nothing was begun");
+        assertSaid(
+                0, mor("import", "llama2c", model.toString(), "--tokenizer", tokenizer.toString(), "--out", out), "");
+    }
+
+    @Test
+    void anImportedRunIsMeasuredOnAnyTextAndIsNotResumed() throws IOException {
+        String out = run("imported").toString();
+        assertSaid(
+                0,
+                mor(
+                        "import",
+                        "llama2c",
+                        llama2c().toString(),
+                        "--tokenizer",
+                        llama2cTokenizer().toString(),
+                        "--out",
+                        out));
+        Path text = Files.writeString(folder.resolve("text.txt"), "All happy families are alike. ".repeat(20));
+        String paths = "data.paths=['" + text + "']";
+        String shards = "data.shards=" + folder.resolve("shards");
+        assertSaid(2, mor("eval", out, "-s", shards), "data.paths: there is no text");
+        assertSaid(0, mor("eval", out, "-s", paths, "-s", shards));
+        assertSaid(2, mor("train", "--resume", out, "-s", shards), "data.paths: there is no text");
+        assertSaid(
+                1,
+                mor("train", "--resume", out, "-s", paths, "-s", shards),
+                "holds no optimizer state",
+                "model.start-from");
+        assertSaid(
+                0,
+                mor(train(
+                        "tuned",
+                        "model.start-from=" + out,
+                        "model.hidden=4",
+                        "model.layers=1",
+                        "model.ffn=4",
+                        "model.context=8",
+                        "tokenizer={type: llama2c, path: " + folder.resolve("tok.bin") + "}")));
+        assertSaid(
+                2,
+                mor(train(
+                        "wider",
+                        "model.start-from=" + out,
+                        "model.layers=1",
+                        "tokenizer={type: llama2c, path: " + folder.resolve("tok.bin") + "}")),
+                "model.start-from");
     }
 
     // ---- disks and signals

@@ -81,7 +81,8 @@ public final class RecordBinder {
             String reason = e.getCause().getMessage() == null
                     ? e.getCause().toString()
                     : e.getCause().getMessage();
-            problems.add(tree.origin(), (path.isEmpty() ? "" : path + ": ") + reason);
+            boolean named = path.isEmpty() || reason.startsWith(path + ".");
+            problems.add(tree.origin(), (named ? "" : path + ": ") + reason);
             return Optional.empty();
         }
     }

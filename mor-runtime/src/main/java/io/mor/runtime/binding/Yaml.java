@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
@@ -71,10 +72,16 @@ public final class Yaml {
         } catch (JacksonException e) {
             int line = e.getLocation() == null ? 0 : Math.max(0, e.getLocation().getLineNr());
             throw new UsageException(
-                    new Origin(source, line).prefix() + "not valid YAML: "
-                            + e.getOriginalMessage().lines().findFirst().orElse(""),
-                    e);
+                    new Origin(source, line).prefix() + "not valid YAML: " + sentences(e.getOriginalMessage()), e);
         }
+    }
+
+    /** What was being read and what was found instead; the indented lines between them say where, and quote it. */
+    private static String sentences(String message) {
+        return message.lines()
+                .filter(line -> !line.isBlank() && !Character.isWhitespace(line.charAt(0)))
+                .map(String::strip)
+                .collect(Collectors.joining(", "));
     }
 
     private static Origin origin(JsonParser parser, String source) {

@@ -138,6 +138,7 @@ public final class ConfigBuilder {
                 config.flatMap(bound -> new ConfigResolver(catalog, problems).resolve(bound, tree));
         config.filter(bound -> isThere(bound.router(), catalog))
                 .ifPresent(bound -> ConfigChecks.routing(bound, problems));
+        resolved.ifPresent(bound -> ConfigChecks.capacities(bound.router(), problems));
         problems.throwIfAny();
         return resolved.orElseThrow();
     }

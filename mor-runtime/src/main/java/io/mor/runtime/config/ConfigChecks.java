@@ -1,6 +1,8 @@
 package io.mor.runtime.config;
 
 import io.mor.runtime.binding.Problems;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -10,9 +12,23 @@ final class ConfigChecks {
     private ConfigChecks() {}
 
     static void check(ExperimentConfig config, Problems problems) {
+        name(config, problems);
         shape(config.model().shape(), problems);
         sharing(config.model().shape(), problems);
         training(config, problems);
+    }
+
+    /** A run's folder is {@code runs/name}: a name must lead to one that is not the folder of all runs, nor outside it. */
+    private static void name(ExperimentConfig config, Problems problems) {
+        Path runs = config.runs().toAbsolutePath().normalize();
+        try {
+            Path folder = runs.resolve(config.name()).normalize();
+            if (config.name().isBlank() || !folder.startsWith(runs) || folder.equals(runs)) {
+                problems.add("name is '" + config.name() + "'; it must name a folder in runs, like my-first-model");
+            }
+        } catch (InvalidPathException e) {
+            problems.add("name is '" + config.name() + "', which no folder can be called: " + e.getReason());
+        }
     }
 
     private static void shape(ModelConfig model, Problems problems) {
@@ -73,15 +89,18 @@ final class ConfigChecks {
             problems.add("kv-cache hybrid goes with router expert-choice only, not " + router
                     + " (spec 4.6); choose shared or recursion-wise");
         }
-        if (config.router().options().get("capacity") instanceof List<?> capacity) {
-            capacity(capacity, model.recursions(), problems);
+        if (config.router().options().get("capacity") instanceof List<?> capacity
+                && !capacity.isEmpty()
+                && capacity.size() != model.recursions()) {
+            problems.add("router.capacity has " + capacity.size() + " values; model.recursions is " + model.recursions()
+                    + ", so it must have as many");
         }
     }
 
-    private static void capacity(List<?> capacity, int recursions, Problems problems) {
-        if (!capacity.isEmpty() && capacity.size() != recursions) {
-            problems.add("router.capacity has " + capacity.size() + " values; model.recursions is " + recursions
-                    + ", so it must have as many");
+    /** To be asked of a router that has not refused its capacities itself, so that it is not told twice. */
+    static void capacities(ExtensionConfig router, Problems problems) {
+        if (!(router.options().get("capacity") instanceof List<?> capacity)) {
+            return;
         }
         for (int i = 1; i < capacity.size(); i++) {
             if (capacity.get(i) instanceof Number value

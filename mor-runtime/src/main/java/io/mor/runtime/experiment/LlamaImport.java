@@ -34,10 +34,19 @@ final class LlamaImport {
         if (folder.exists()) {
             throw new UsageException("--out: " + out + " is a run folder already; give another");
         }
+        if (!Files.isRegularFile(model)) {
+            throw new UsageException("there is no file " + model);
+        }
         try (Llama2cFile file = Llama2cFile.open(model);
                 ExtensionFactory factory = new ExtensionFactory(catalog)) {
             ExperimentConfig config = config(file.shape(), out, tokenizer).resolve(catalog);
             Parts parts = new Parts(factory);
+            if (tokenizer
+                    .isPresent()) { // a damaged one is found now, not at the first use, and before anything is written
+                parts.tokenizer(config.with("tokenizer.path", tokenizer.get().toString())
+                                .tokenizer())
+                        .close();
+            }
             MorModel built = parts.model(config);
             try (Backend backend = parts.backend(config.backend(), note -> {});
                     Weights weights = new Weights(backend, built.statefulParts())) {
@@ -61,10 +70,6 @@ final class LlamaImport {
                         config.toYaml(),
                         false);
                 folder.create(config.toYaml());
-                if (tokenizer.isPresent()) {
-                    parts.tokenizer(inRun(config, out).tokenizer())
-                            .close(); // a damaged tokenizer is found now, not at the first use
-                }
                 return folder;
             }
         } catch (IOException e) {

@@ -257,7 +257,7 @@ public final class TrainedModel implements AutoCloseable {
     /** What reads its validation text; close it before the model. */
     public ValidationText validation(Consumer<String> notes) {
         Tokenizer known = tokenizer.orElseThrow(() ->
-                new MorException("run " + folder.path() + " has no tokenizer, so there is no text to evaluate on"));
+                new UsageException("run " + folder.path() + " has no tokenizer, so there is no text to measure it on"));
         DataListener listener = new DataListener() {
             @Override
             public void warning(String message) {

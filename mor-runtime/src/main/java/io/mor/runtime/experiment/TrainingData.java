@@ -64,7 +64,7 @@ final class TrainingData implements AutoCloseable {
     private static Corpus corpus(DataConfig data, DataListener listener) throws IOException {
         if (data.paths().isEmpty()) {
             throw new UsageException(
-                    "data.paths: nothing to train on; name files, folders, patterns or archive entries");
+                    "data.paths: there is no text; name files, folders, patterns or archive entries, for example -s data.paths=[corpus.txt]");
         }
         return Corpora.of(data.paths(), data.jsonField(), listener);
     }

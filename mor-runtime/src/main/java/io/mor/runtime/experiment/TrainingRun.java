@@ -117,7 +117,8 @@ public final class TrainingRun implements AutoCloseable {
             Optional<Checkpoint> checkpoint) {
         ExtensionFactory factory = new ExtensionFactory(catalog);
         Parts parts = new Parts(factory);
-        Tokenizer first = parts.tokenizer(resolved.tokenizer());
+        Tokenizer first =
+                parts.tokenizer(LlamaImport.inRun(resolved, folder.path()).tokenizer());
         TrainingData.Prepared prepared = TrainingData.prepare(first, resolved, listener.data());
         ExperimentConfig config =
                 Parts.withVocabulary(prepared.config(), prepared.tokenizer()).resolve(catalog);

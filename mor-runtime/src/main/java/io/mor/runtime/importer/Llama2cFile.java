@@ -77,7 +77,7 @@ public final class Llama2cFile implements AutoCloseable {
             long end = lay(shape, places);
             if (mapped.byteSize() != end) {
                 throw new IOException(file + " has " + mapped.byteSize() + " bytes, a model of these sizes has " + end
-                        + " (" + shape + "); "
+                        + " (" + shape.inWords() + "); "
                         + (mapped.byteSize() < end ? "it is truncated, get it again" : "it is not a version 0 file"));
             }
             opened = true;
@@ -123,7 +123,7 @@ public final class Llama2cFile implements AutoCloseable {
                 || shape.heads() % shape.kvHeads() != 0
                 || shape.headWidth() % 2 != 0) {
             throw new IOException(
-                    file + " is not a llama2.c version 0 model: its sizes are impossible (" + shape + ")");
+                    file + " is not a llama2.c version 0 model: its sizes are impossible (" + shape.inWords() + ")");
         }
         return shape;
     }

@@ -26,6 +26,12 @@ public record LlamaShape(
         double normEpsilon,
         double ropeTheta) {
 
+    /** The sizes in words, for messages. */
+    String inWords() {
+        return "hidden " + hidden + ", ffn " + ffn + ", layers " + layers + ", heads " + heads + ", kv-heads " + kvHeads
+                + ", vocabulary " + vocabulary + (tied ? "" : " untied") + ", context " + context;
+    }
+
     /** Width of one head. */
     public int headWidth() {
         return hidden / heads;

@@ -11,6 +11,8 @@ import io.mor.runtime.MorException;
 import io.mor.runtime.UsageException;
 import io.mor.runtime.binding.ConfigNode;
 import io.mor.runtime.binding.RecordBinder;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.reflect.Constructor;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
@@ -105,10 +107,19 @@ public final class ExtensionFactory implements AutoCloseable {
         if (cause instanceof MorException own) {
             return new MorException("cannot make " + found.describe() + ": " + own.getMessage(), own);
         }
-        String reason = cause instanceof LinkageError
-                ? LoadedPlugin.reason(cause)
-                : "its constructor threw " + LoadedPlugin.reason(cause);
-        return new MorException("cannot make " + found.describe() + ": " + reason, cause);
+        return new MorException("cannot make " + found.describe() + ": " + reason(cause), cause);
+    }
+
+    /** A plugin's own kind of exception, and a message about reading or writing, are made for the user; others need their name beside it. */
+    private static String reason(Throwable cause) {
+        if (cause instanceof LinkageError) {
+            return LoadedPlugin.reason(cause);
+        }
+        if (cause instanceof UncheckedIOException wrapped && wrapped.getCause().getClass() == IOException.class) {
+            return wrapped.getCause().getMessage();
+        }
+        boolean own = !cause.getClass().getName().startsWith("java.") && cause.getMessage() != null;
+        return own ? cause.getMessage() : "its constructor threw " + LoadedPlugin.reason(cause);
     }
 
     /** Drops the injector. */

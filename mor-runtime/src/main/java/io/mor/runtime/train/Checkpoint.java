@@ -326,12 +326,17 @@ public final class Checkpoint {
                     json.path("seed").longValue(),
                     json.path("tokens").longValue());
             return new Checkpoint(folder, state, hasOptimizer);
-        } catch (IOException | JacksonException e) {
-            throw new MorException(
-                    "checkpoint " + folder + ": " + STATE + " cannot be read: " + e.getMessage()
-                            + ". Use an earlier checkpoint",
-                    e);
+        } catch (JacksonException e) {
+            throw unreadable(folder, e.getOriginalMessage(), e);
+        } catch (IOException e) {
+            throw unreadable(folder, e.getMessage(), e);
         }
+    }
+
+    private static MorException unreadable(Path folder, String reason, Exception cause) {
+        return new MorException(
+                "checkpoint " + folder + ": " + STATE + " cannot be read: " + reason + ". Use an earlier checkpoint",
+                cause);
     }
 
     /**
@@ -376,7 +381,8 @@ public final class Checkpoint {
         Path file = folder.resolve(OPTIMIZER);
         if (!hasOptimizer) {
             throw new MorException(
-                    "checkpoint " + folder + " holds no optimizer state, so training cannot be resumed from it");
+                    "checkpoint " + folder
+                            + " holds no optimizer state, so training cannot be resumed from it; start a new run from its weights with model.start-from");
         }
         try (SafetensorsReader reader = SafetensorsReader.open(file)) {
             for (Parameter parameter : weights.parameters()) {
