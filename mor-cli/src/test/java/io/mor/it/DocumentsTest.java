@@ -27,7 +27,7 @@ class DocumentsTest {
         Matcher block = Pattern.compile("<!-- config show -->\\n```yaml\\n(.*?)```", Pattern.DOTALL)
                 .matcher(Files.readString(ROOT.resolve("docs/configure.md")));
         assertTrue(block.find(), "docs/configure.md has no block marked 'config show'");
-        try (Mor mor = Mor.open()) {
+        try (Mor mor = Watched.mor()) {
             assertEquals(
                     ExperimentConfig.builder().build().resolve(mor.catalog()).toYaml(), block.group(1));
         }
@@ -42,7 +42,7 @@ class DocumentsTest {
                     .toList();
         }
         assertFalse(examples.isEmpty(), "examples/configs holds no config");
-        try (Mor mor = Mor.open()) {
+        try (Mor mor = Watched.mor()) {
             for (Path example : examples) {
                 assertFalse(
                         ExperimentConfig.load(example)

@@ -23,7 +23,6 @@ import io.mor.runtime.generate.GenerationService;
 import io.mor.runtime.generate.GenerationStream;
 import io.mor.runtime.generate.Generator;
 import io.mor.runtime.generate.GeneratorOptions;
-import io.mor.testkit.AssertingBackend;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -50,12 +49,7 @@ class GenerationServiceTest {
     @BeforeEach
     void open() {
         tiny = TinyModel.routed(
-                new AssertingBackend(new ReferenceBackend()),
-                Sharing.MIDDLE_CYCLE,
-                5,
-                3,
-                new RecursionWiseCache(),
-                Routing.emaCutoff());
+                new ReferenceBackend(), Sharing.MIDDLE_CYCLE, 5, 3, new RecursionWiseCache(), Routing.emaCutoff());
         service = new GenerationService(
                 new Generator(tiny.model, tiny.weights, Optional.empty(), GeneratorOptions.forSequences(ROOM)),
                 device,

@@ -21,7 +21,6 @@ import io.mor.runtime.generate.GenerationRequest;
 import io.mor.runtime.generate.GenerationResult;
 import io.mor.runtime.generate.Generator;
 import io.mor.runtime.generate.GeneratorOptions;
-import io.mor.testkit.AssertingBackend;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -193,12 +192,7 @@ class GeneratorTest {
     void memoryIsUsedAsPromisedAndAllGivenBack() {
         for (KvCache cache : List.of(new RecursionWiseCache(), new SharedCache(), new HybridCache())) {
             try (TinyModel tiny = TinyModel.routed(
-                            new AssertingBackend(new ReferenceBackend()),
-                            Sharing.CYCLE,
-                            3,
-                            3,
-                            cache,
-                            Routing.tokenChoice());
+                            new ReferenceBackend(), Sharing.CYCLE, 3, 3, cache, Routing.tokenChoice());
                     Generator generator = generator(tiny, new GeneratorOptions(2, 4, true))) {
                 GenerationRequest request = GenerationRequest.of(1, 2, 3, 4, 5, 6, 7)
                         .maxTokens(5)

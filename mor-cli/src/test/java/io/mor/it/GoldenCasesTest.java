@@ -21,7 +21,7 @@ class GoldenCasesTest {
     void everyGoldenCaseIsWithinItsTolerances(String backend) throws IOException, URISyntaxException {
         List<Path> cases = GoldenFolder.cases();
         assertEquals(18, cases.size(), "golden cases found");
-        try (Mor mor = Mor.open()) {
+        try (Mor mor = Watched.mor()) {
             List<ConformanceResult> results = mor.conformance(
                     cases,
                     ExtensionConfig.of(backend),

@@ -73,7 +73,7 @@ class KeptCheckpointTest {
     void checkpointsAtFractionsStayAndGoOnAsRunsOfTheirOwnWithTheSameCurve() throws IOException {
         List<StepReport> reports = new ArrayList<>();
         List<Double> whole;
-        try (Mor mor = Mor.open();
+        try (Mor mor = Watched.mor();
                 TrainingRun run = mor.train(config("whole"), into(reports))) {
             TrainingMemory told = run.memory();
             whole = losses(run, reports);
@@ -89,7 +89,7 @@ class KeptCheckpointTest {
                     left.map(path -> path.getFileName().toString()).sorted().toList());
         }
         List<StepReport> after = new ArrayList<>();
-        try (Mor mor = Mor.open();
+        try (Mor mor = Watched.mor();
                 TrainingRun branch = mor.resume(
                         checkpoints.resolve("step-00000008"), config -> config.with("name", "branch"), into(after))) {
             assertEquals(8, branch.step());
@@ -98,7 +98,7 @@ class KeptCheckpointTest {
         assertArrayEquals(
                 Files.readAllBytes(checkpoints.resolve("step-00000010/model.safetensors")),
                 Files.readAllBytes(folder.resolve("branch/checkpoints/step-00000010/model.safetensors")));
-        try (Mor mor = Mor.open()) {
+        try (Mor mor = Watched.mor()) {
             UsageException taken = assertThrows(
                     UsageException.class,
                     () -> mor.resume(checkpoints.resolve("step-00000008"), config -> config, RunListener.NONE));

@@ -32,7 +32,6 @@ import io.mor.runtime.train.AdamW;
 import io.mor.runtime.train.AdamWSettings;
 import io.mor.runtime.train.TrainingState;
 import io.mor.runtime.train.TrainingStep;
-import io.mor.testkit.AssertingBackend;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -91,13 +90,8 @@ class PlannedMemoryTest {
                     : List.of(new SharedCache());
             for (KvCache cache : caches) {
                 try (TinyModel apart = TinyModel.routed(Sharing.MIDDLE_CYCLE, 8, 3, cache, routing);
-                        TinyModel placed = TinyModel.routed(
-                                new AssertingBackend(new ReferenceBackend()),
-                                Sharing.MIDDLE_CYCLE,
-                                8,
-                                3,
-                                cache,
-                                routing)) {
+                        TinyModel placed =
+                                TinyModel.routed(new ReferenceBackend(), Sharing.MIDDLE_CYCLE, 8, 3, cache, routing)) {
                     List<double[]> expected = gradientsWithoutReuse(apart, batch);
                     try (AdamW optimizer = new AdamW(placed.weights, SETTINGS);
                             TrainingStep step = new TrainingStep(placed.model, placed.weights, optimizer)) {
@@ -149,12 +143,7 @@ class PlannedMemoryTest {
             for (Recomputation recomputation : Recomputation.values()) {
                 Backend backend = reference ? new ReferenceBackend() : new CpuBackend(new CpuConfig(2));
                 try (TinyModel tiny = TinyModel.routed(
-                                new AssertingBackend(backend),
-                                Sharing.MIDDLE_CYCLE,
-                                8,
-                                3,
-                                new SharedCache(),
-                                Routing.emaCutoff());
+                                backend, Sharing.MIDDLE_CYCLE, 8, 3, new SharedCache(), Routing.emaCutoff());
                         AdamW optimizer = new AdamW(tiny.weights, SETTINGS);
                         TrainingStep step = new TrainingStep(tiny.model, tiny.weights, optimizer, recomputation)) {
                     bytes.add(step.plan(BEGIN, 10, 1, 4, 40).bytes());

@@ -41,7 +41,7 @@ class Stories260kTest {
                 "skipped: the pretrained model is not at " + data);
         JsonNode reference = JsonMapper.shared().readTree(Files.readString(data.resolve("reference.json")));
         Path run = folder.resolve("stories");
-        try (Mor mor = Mor.open()) {
+        try (Mor mor = Watched.mor()) {
             mor.importLlama2c(data.resolve("stories260K.bin"), Optional.of(data.resolve("tok512.bin")), run);
             try (TrainedModel model = mor.load(run, config -> config.with("backend", backend), note -> {})) {
                 List<Integer> expected = new ArrayList<>();

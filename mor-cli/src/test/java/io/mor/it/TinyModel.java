@@ -1,6 +1,8 @@
 package io.mor.it;
 
 import io.mor.api.backend.Backend;
+import io.mor.api.block.BlockPlacement;
+import io.mor.api.block.RecursionBlock;
 import io.mor.api.cache.KvCache;
 import io.mor.api.model.ModelShape;
 import io.mor.api.routing.Router;
@@ -26,10 +28,12 @@ import io.mor.runtime.model.ModelParts;
 import io.mor.runtime.model.MorModel;
 import io.mor.runtime.model.TokenBatches;
 import io.mor.runtime.model.Weights;
+import io.mor.testkit.AssertingKvCache;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import java.util.function.BiFunction;
 import java.util.function.Function;
 
 /** A model of odd, tiny sizes with large random weights, so that its choices differ from token to token. */
@@ -43,14 +47,23 @@ final class TinyModel implements AutoCloseable {
     final Weights weights;
 
     private TinyModel(Backend backend, MorModel model) {
-        this.backend = backend;
+        this.backend = Watched.backend(backend);
         this.model = model;
-        this.weights = new Weights(backend, model.statefulParts());
+        this.weights = new Weights(this.backend, model.statefulParts());
         weights.initialize(
                 5,
                 0.5,
                 LayerSources.of(
                         model.plan(), Initialization.RANDOM, model.plan().layers(), 5));
+    }
+
+    /** Parts whose cache strategy is watched too. */
+    private static ModelParts parts(
+            BiFunction<ModelShape, BlockPlacement, RecursionBlock> block,
+            Optional<Function<ModelShape, Router>> router,
+            KvCache cache,
+            Optional<Function<ModelShape, Selector>> selector) {
+        return new ModelParts(block, router, new AssertingKvCache(cache), selector);
     }
 
     static TinyModel vanilla() {
@@ -108,9 +121,7 @@ final class TinyModel implements AutoCloseable {
                 0);
         return new TinyModel(
                 new ReferenceBackend(),
-                new MorModel(
-                        config,
-                        new ModelParts(LlamaBlock::new, Optional.of(routing.router()), cache, routing.selector())));
+                new MorModel(config, parts(LlamaBlock::new, Optional.of(routing.router()), cache, routing.selector())));
     }
 
     /** An unshared model whose layers share keys and values in groups. */
@@ -135,7 +146,7 @@ final class TinyModel implements AutoCloseable {
                 0);
         return new TinyModel(
                 new ReferenceBackend(),
-                new MorModel(config, new ModelParts(LlamaBlock::new, Optional.empty(), cache, Optional.empty())));
+                new MorModel(config, parts(LlamaBlock::new, Optional.empty(), cache, Optional.empty())));
     }
 
     /**
@@ -173,7 +184,7 @@ final class TinyModel implements AutoCloseable {
                 backend,
                 new MorModel(
                         config,
-                        new ModelParts(
+                        parts(
                                 (shape, placement) -> new LlamaBlock(new LlamaConfig(relaxation), shape, placement),
                                 routing.map(Routing::router),
                                 cache,
@@ -233,7 +244,7 @@ final class TinyModel implements AutoCloseable {
                 1e-5,
                 10000,
                 0);
-        return new TinyModel(backend, new MorModel(config, new ModelParts(LlamaBlock::new, router, cache, selector)));
+        return new TinyModel(backend, new MorModel(config, parts(LlamaBlock::new, router, cache, selector)));
     }
 
     /**

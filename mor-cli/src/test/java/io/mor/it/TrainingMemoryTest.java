@@ -79,7 +79,7 @@ class TrainingMemoryTest {
 
     private static TinyModel model(Device device) {
         return TinyModel.routed(
-                device.around(new ReferenceBackend()),
+                device.around(Watched.backend(new ReferenceBackend())),
                 Sharing.MIDDLE_CYCLE,
                 5,
                 3,

@@ -119,7 +119,7 @@ class TrainingStepTest {
     void theHostReadsNothingWithinAStepAndWaitsForOneOnlyWhenTheNextHasBegun(Routing routing) {
         Far far = new Far();
         List<double[]> ahead;
-        try (TinyModel tiny = model(far.around(new ReferenceBackend()), routing)) {
+        try (TinyModel tiny = model(far.around(Watched.backend(new ReferenceBackend())), routing)) {
             ahead = train(tiny, 4);
         }
         try (TinyModel tiny = model(new ReferenceBackend(), routing)) {
@@ -156,7 +156,7 @@ class TrainingStepTest {
     @MethodSource("routings")
     void aStepThatFailsChangesNoWeightHoweverLateTheHostLearnsOfIt(Routing routing) {
         Far far = new Far();
-        try (TinyModel tiny = model(far.around(new ReferenceBackend()), routing);
+        try (TinyModel tiny = model(far.around(Watched.backend(new ReferenceBackend())), routing);
                 AdamW optimizer = new AdamW(tiny.weights, AdamWSettings.PUBLISHED);
                 TrainingStep step = new TrainingStep(tiny.model, tiny.weights, optimizer)) {
             Tensor broken = tiny.weights.value(tiny.model.head());

@@ -7,9 +7,11 @@ import io.mor.api.tensor.IntTensor;
 import io.mor.api.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.WeakHashMap;
 
 /**
@@ -20,11 +22,11 @@ import java.util.WeakHashMap;
  * <p>It reads counts and indices back, so it is slow, and it goes inside a {@link HostBlindBackend}, not around it. Thread safety: one
  * thread.
  */
-public final class AssertingBackend extends InterceptedBackend {
+public class AssertingBackend extends InterceptedBackend {
 
     private final boolean leaksAllowed;
     private final Map<Object, Region> regions = new WeakHashMap<>(); // by handle: handles are equal by identity alone
-    private final List<Allocation> held = new ArrayList<>();
+    private final Set<Allocation> held = new LinkedHashSet<>(); // by identity
     private boolean closed;
 
     /** Around a backend, which it owns. */
@@ -112,6 +114,7 @@ public final class AssertingBackend extends InterceptedBackend {
 
     @Override
     public Tensor view(Tensor base, int firstRow, Extent extent, int columns) {
+        requireOpen("view");
         Region region = live("view", "base", base);
         extent.count().ifPresent(count -> live("view", "the extent's count", count));
         long first = (long) firstRow * columns;
@@ -127,6 +130,7 @@ public final class AssertingBackend extends InterceptedBackend {
 
     @Override
     public IntTensor view(IntTensor base, int first, int length) {
+        requireOpen("view");
         Region region = live("view", "base", base);
         if (first < 0 || length < 0 || (long) first + length > region.size()) {
             throw new AssertionError("view: " + length + " elements from element " + first + " do not lie within base ["
@@ -194,18 +198,28 @@ public final class AssertingBackend extends InterceptedBackend {
 
     // ---- kernels
 
+    /** An operand with the memory that it and its count are. */
+    private record Placed(KernelCall.Operand operand, Region region, Optional<Region> count) {}
+
     @Override
     void around(KernelCall call, Runnable kernel) {
         requireOpen(call.kernel());
+        List<Placed> operands = new ArrayList<>(call.operands().size());
         for (KernelCall.Operand operand : call.operands()) {
-            live(call.kernel(), operand.name(), operand.handle());
-            countOf(operand).ifPresent(count -> live(call.kernel(), "the count of " + operand.name(), count));
+            Region region = live(call.kernel(), operand.name(), operand.handle());
+            Optional<IntTensor> count = countOf(operand);
+            operands.add(new Placed(
+                    operand,
+                    region,
+                    count.isPresent()
+                            ? Optional.of(liveCount(call.kernel(), operand.name(), count.get()))
+                            : Optional.empty()));
         }
         for (String violation : call.violations()) {
             throw new AssertionError(call.kernel() + ": " + violation);
         }
         call.sameRows().forEach(pair -> requireSameRows(call.kernel(), pair));
-        checkOverlaps(call);
+        checkOverlaps(call, operands);
         for (KernelCall.Operand operand : call.operands()) {
             if (operand instanceof KernelCall.TensorOperand tensor
                     && !tensor.handle().extent().isExact()) {
@@ -217,7 +231,6 @@ public final class AssertingBackend extends InterceptedBackend {
     }
 
     private Region live(String kernel, String name, Object handle) {
-        requireOpen(kernel);
         Region region = regions.get(handle);
         if (region == null) {
             throw new AssertionError(kernel + ": " + name + " was not allocated by this backend");
@@ -230,6 +243,12 @@ public final class AssertingBackend extends InterceptedBackend {
         return region;
     }
 
+    private Region liveCount(String kernel, String name, IntTensor count) {
+        Region region = regions.get(count);
+        boolean usable = region != null && !region.allocation().released;
+        return usable ? region : live(kernel, "the count of " + name, count);
+    }
+
     private static Optional<IntTensor> countOf(KernelCall.Operand operand) {
         return switch (operand) {
             case KernelCall.TensorOperand tensor -> tensor.handle().extent().count();
@@ -239,59 +258,59 @@ public final class AssertingBackend extends InterceptedBackend {
 
     /** The same bound, and the same element of the same memory as count. */
     private void requireSameRows(String kernel, KernelCall.SameRows pair) {
-        String names = kernel + ": " + pair.firstName() + " and " + pair.secondName();
-        if (pair.first().bound() != pair.second().bound()) {
-            throw new AssertionError(names + " must have the same rows, not "
-                    + pair.first().bound() + " and " + pair.second().bound());
+        Extent one = pair.first();
+        Extent other = pair.second();
+        if (one.bound() != other.bound()) {
+            throw notTheSameRows(kernel, pair, "must have the same rows, not " + one.bound() + " and " + other.bound());
         }
-        if (pair.first().isExact() != pair.second().isExact()) {
-            throw new AssertionError(names + " must have the same extent; only "
-                    + (pair.first().isExact() ? pair.secondName() : pair.firstName()) + " is counted");
+        if (one.isExact() != other.isExact()) {
+            throw notTheSameRows(
+                    kernel,
+                    pair,
+                    "must have the same extent; only " + (one.isExact() ? pair.secondName() : pair.firstName())
+                            + " is counted");
         }
-        if (pair.first().count().isPresent()) {
-            Region first = live(
-                    kernel,
-                    "the count of " + pair.firstName(),
-                    pair.first().count().get());
-            Region second = live(
-                    kernel,
-                    "the count of " + pair.secondName(),
-                    pair.second().count().get());
+        if (!one.isExact()) {
+            Region first = liveCount(kernel, pair.firstName(), one.count().get());
+            Region second = liveCount(kernel, pair.secondName(), other.count().get());
             if (first.allocation() != second.allocation() || first.first() != second.first()) {
-                throw new AssertionError(names + " have counts in different places");
+                throw notTheSameRows(kernel, pair, "have counts in different places");
             }
         }
     }
 
-    private void checkOverlaps(KernelCall call) {
-        List<KernelCall.Operand> operands = call.operands();
-        for (int i = 0; i < operands.size(); i++) {
-            KernelCall.Operand out = operands.get(i);
-            if (!out.written()) {
+    private static AssertionError notTheSameRows(String kernel, KernelCall.SameRows pair, String what) {
+        return new AssertionError(kernel + ": " + pair.firstName() + " and " + pair.secondName() + " " + what);
+    }
+
+    private static void checkOverlaps(KernelCall call, List<Placed> operands) {
+        for (Placed out : operands) {
+            if (!out.operand().written()) {
                 continue;
             }
-            Region written = regions.get(out.handle());
-            for (int j = 0; j < operands.size(); j++) {
-                KernelCall.Operand other = operands.get(j);
-                Region region = regions.get(other.handle());
-                if (i == j || !written.overlaps(region)) {
-                    continue;
+            for (Placed other : operands) {
+                if (out != other && out.region().overlaps(other.region())) {
+                    boolean allowed = call.inputsMayBeOverwritten()
+                            && !other.operand().written()
+                            && out.region().isSameAs(other.region());
+                    if (!allowed) {
+                        throw new AssertionError(call.kernel() + ": "
+                                + out.operand().name() + " overlaps "
+                                + other.operand().name() + (call.inputsMayBeOverwritten() ? " in part" : ""));
+                    }
                 }
-                boolean allowed = call.inputsMayBeOverwritten() && !other.written() && written.isSameAs(region);
-                if (!allowed) {
-                    throw new AssertionError(call.kernel() + ": " + out.name() + " overlaps " + other.name()
-                            + (call.inputsMayBeOverwritten() ? " in part" : ""));
+                // compact writes its result's own count
+                boolean ownCount = other.operand().written()
+                        && countOf(other.operand())
+                                .filter(count -> count == out.operand().handle())
+                                .isPresent();
+                if (other.count().isPresent()
+                        && !ownCount
+                        && out.region().overlaps(other.count().get())) {
+                    throw new AssertionError(
+                            call.kernel() + ": " + out.operand().name() + " overlaps the count of "
+                                    + other.operand().name());
                 }
-            }
-            for (KernelCall.Operand other : operands) {
-                countOf(other)
-                        .filter(count ->
-                                !(other.written() && count == out.handle())) // compact writes its result's own count
-                        .filter(count -> written.overlaps(regions.get(count)))
-                        .ifPresent(count -> {
-                            throw new AssertionError(
-                                    call.kernel() + ": " + out.name() + " overlaps the count of " + other.name());
-                        });
             }
         }
     }

@@ -7,6 +7,7 @@ import io.mor.api.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Supplier;
 
 /**
  * One call of a kernel as a wrapper sees it: which operands it reads and writes and what must hold of them. {@link InterceptedBackend}
@@ -134,24 +135,34 @@ final class KernelCall {
         sameRows(firstName, first, secondName, second);
         return require(
                 first.columns() == second.columns(),
-                firstName + " " + shape(first) + " and " + secondName + " " + shape(second)
+                () -> firstName + " " + shape(first) + " and " + secondName + " " + shape(second)
                         + " must have the same columns");
     }
 
     KernelCall columns(String name, Tensor tensor, int columns) {
-        return require(tensor.columns() == columns, name + " " + shape(tensor) + " must have " + columns + " columns");
+        return require(
+                tensor.columns() == columns, () -> name + " " + shape(tensor) + " must have " + columns + " columns");
     }
 
     /** A tensor of exactly these rows and columns. */
     KernelCall shape(String name, Tensor tensor, int rows, int columns) {
         return require(
                 tensor.rows() == rows && tensor.columns() == columns,
-                name + " " + shape(tensor) + " must be [" + rows + ", " + columns + "]");
+                () -> name + " " + shape(tensor) + " must be [" + rows + ", " + columns + "]");
     }
 
     KernelCall atLeast(String name, IntTensor ints, int length) {
         return require(
-                ints.length() >= length, name + " [" + ints.length() + "] must have at least " + length + " elements");
+                ints.length() >= length,
+                () -> name + " [" + ints.length() + "] must have at least " + length + " elements");
+    }
+
+    /** Of a check that every call makes: what is violated is put into words only where it is. */
+    private KernelCall require(boolean holds, Supplier<String> violation) {
+        if (!holds) {
+            violations.add(violation.get());
+        }
+        return this;
     }
 
     KernelCall require(boolean holds, String violation) {

@@ -12,6 +12,7 @@ import io.mor.runtime.plugin.PluginCatalog;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
@@ -38,6 +39,15 @@ public final class Mor implements AutoCloseable {
     /** With the plugins on the module path or class path and those in folders. */
     public static Mor open(List<Path> pluginFolders) {
         return new Mor(PluginCatalog.discover(pluginFolders));
+    }
+
+    /**
+     * With the plugins of a catalog and no others, for a host that makes its plugins itself.
+     *
+     * @param catalog closed with this
+     */
+    public static Mor of(PluginCatalog catalog) {
+        return new Mor(Objects.requireNonNull(catalog, "catalog is null"));
     }
 
     /** The plugins found. */

@@ -1,15 +1,12 @@
 package io.mor.router.expertchoice;
 
-import io.mor.api.model.ModelShape;
-import io.mor.api.routing.Router;
-import io.mor.testkit.RouterContract;
 import java.util.List;
 
 /** Two layers, tanh, temperature, a capacity below 1 at the start, the released coefficient. */
-class ExpertChoiceMlpContractTest extends RouterContract {
+class ExpertChoiceMlpContractTest extends ExpertChoiceContract {
 
     @Override
-    protected Router createRouter(ModelShape shape) {
+    ExpertChoiceConfigs config() {
         ExpertChoiceConfigs config = new ExpertChoiceConfigs();
         config.architecture = Architecture.MLP;
         config.function = ScoreFunction.TANH;
@@ -18,6 +15,6 @@ class ExpertChoiceMlpContractTest extends RouterContract {
         config.capacity = List.of(0.8, 0.8, 0.3);
         config.normalization = CoefficientNormalization.AS_RELEASED;
         config.coefficient = 0.2;
-        return new ExpertChoiceRouter(config.build(), shape);
+        return config;
     }
 }
