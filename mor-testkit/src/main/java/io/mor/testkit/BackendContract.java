@@ -20,6 +20,7 @@ public abstract class BackendContract
                 GatherKernelContract,
                 SelectionKernelContract,
                 LayerKernelContract,
+                TogetherKernelContract,
                 AttentionKernelContract,
                 EntryTableContract,
                 OptimizerKernelContract {

@@ -11,6 +11,7 @@ import io.mor.api.tensor.RandomKey;
 import io.mor.api.tensor.Reduction;
 import io.mor.api.tensor.Tensor;
 import io.mor.api.tensor.Unary;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -397,15 +398,6 @@ public interface Backend extends AutoCloseable {
         multiply(dup, dup, dy, false);
     }
 
-    /**
-     * As {@link #swiGluBackward(Tensor, Tensor, Tensor, Tensor, Tensor)}, and {@code inner} receives {@link #swiGlu} again, the same bits as on the way
-     * forward.
-     */
-    default void swiGluBackward(Tensor dgate, Tensor dup, Tensor inner, Tensor gate, Tensor up, Tensor dy) {
-        swiGlu(inner, gate, up);
-        swiGluBackward(dgate, dup, gate, up, dy);
-    }
-
     /** {@code out = base + op(a) @ op(b)}, as {@link #matmul}; out may be base. */
     default void matmulAdd(Tensor out, Tensor base, Tensor a, boolean transposeA, Tensor b, boolean transposeB) {
         copy(out, base);
@@ -447,6 +439,139 @@ public interface Backend extends AutoCloseable {
             dweights.get(i).ifPresent(dweight -> matmul(dweight, dout, true, x, false, true));
             matmul(dx, dout, false, projection.weight(), false, i > 0);
         }
+    }
+
+    /** The two layers of a gated feed-forward and what they make: {@code gate = x @ gateWeightT}, {@code up = x @ upWeightT}, {@code inner = silu(gate) * up}. */
+    default void gatedLinears(Tensor gate, Tensor up, Tensor inner, Tensor x, Tensor gateWeight, Tensor upWeight) {
+        matmul(gate, x, false, gateWeight, true, false);
+        matmul(up, x, false, upWeight, true, false);
+        swiGlu(inner, gate, up);
+    }
+
+    // Gradients of several projections of the same rows travel as one tensor [rows, sum of their widths], whose layout
+    // is the backend's own: it is
+    // written by one of the next two methods and read by the two after them, all given the same projections. By default
+    // the gradients lie one after
+    // the other.
+
+    /**
+     * What arrives at gate and up of {@link #gatedLinears} when {@code dout} arrives at {@code inner @ downT}.
+     *
+     * @param packed receives it, {@code [rows, 2 * columns of gate]}
+     * @param inner receives {@code silu(gate) * up} again if it is wanted, the same bits as on the way forward; else what it holds is unspecified
+     * @param down {@code [columns of dout, columns of gate]}
+     * @param projections of gate and up, not rotated
+     */
+    default void gatedLinearsGradient(
+            Tensor packed,
+            Tensor inner,
+            boolean wantsInner,
+            Tensor gate,
+            Tensor up,
+            Tensor dout,
+            Tensor down,
+            List<Ops.Projection> projections) {
+        List<Tensor> parts = oneAfterTheOther(packed, projections);
+        matmul(inner, dout, false, down, false, false);
+        swiGluBackward(parts.get(0), parts.get(1), gate, up, inner);
+        if (wantsInner) {
+            swiGlu(inner, gate, up);
+        }
+    }
+
+    /**
+     * What arrives at the projections that made queries, keys and values of the same rows, before they were rotated, when {@code dout} arrives at
+     * their attention.
+     *
+     * @param packed receives it, {@code [rows, queryWidth + 2 * kvWidth]}
+     * @param projections of queries, keys and values
+     */
+    default void attentionGradient(
+            Tensor packed,
+            Tensor queries,
+            Tensor keys,
+            Tensor values,
+            Tensor out,
+            Tensor logSumExp,
+            Tensor dout,
+            AttentionRanges ranges,
+            AttentionShape shape,
+            List<Ops.Projection> projections) {
+        List<Tensor> parts = oneAfterTheOther(packed, projections);
+        attentionBackward(
+                parts.get(0),
+                parts.get(1),
+                parts.get(2),
+                queries,
+                keys,
+                values,
+                out,
+                logSumExp,
+                dout,
+                ranges,
+                shape,
+                false);
+        for (int i = 0; i < parts.size(); i++) {
+            Tensor part = parts.get(i);
+            projections
+                    .get(i)
+                    .rotation()
+                    .ifPresent(rotation ->
+                            rope(part, part, rotation.position(), rotation.headDim(), rotation.theta(), true));
+        }
+    }
+
+    /** What arrives at the rows that the projections were made of: {@code dx} is set. */
+    default void packedInputGradient(Tensor dx, Tensor packed, List<Ops.Projection> projections) {
+        List<Tensor> parts = oneAfterTheOther(packed, projections);
+        for (int i = 0; i < parts.size(); i++) {
+            matmul(dx, parts.get(i), false, projections.get(i).weight(), false, i > 0);
+        }
+    }
+
+    /**
+     * Adds what arrives at the projections' weights.
+     *
+     * @param dweights empty where none is wanted
+     * @param x the rows that the projections were made of
+     */
+    default void packedWeightGradients(
+            List<Optional<Tensor>> dweights, Tensor packed, Tensor x, List<Ops.Projection> projections) {
+        List<Tensor> parts = oneAfterTheOther(packed, projections);
+        for (int i = 0; i < parts.size(); i++) {
+            Tensor part = parts.get(i);
+            dweights.get(i).ifPresent(dweight -> matmul(dweight, part, true, x, false, true));
+        }
+    }
+
+    private List<Tensor> oneAfterTheOther(Tensor packed, List<Ops.Projection> projections) {
+        List<Tensor> parts = new ArrayList<>();
+        long before = 0;
+        for (Ops.Projection projection : projections) {
+            int width = projection.weight().rows();
+            parts.add(view(packed, Math.toIntExact(before / width), packed.extent(), width));
+            before += (long) packed.rows() * width;
+        }
+        return parts;
+    }
+
+    /**
+     * As {@link #rmsNormBackward(Tensor, Tensor, Tensor, Tensor, Tensor, Optional, Tensor, boolean)}, and {@code normed} receives {@link #rmsNorm}
+     * again, the same bits as on the way forward.
+     */
+    default void rmsNormBackward(
+            Tensor dx,
+            Tensor dweight,
+            Tensor normed,
+            Tensor x,
+            Tensor rstd,
+            Tensor weight,
+            Optional<IntTensor> variant,
+            double epsilon,
+            Tensor dy,
+            boolean accumulate) {
+        rmsNorm(normed, rstd, x, weight, variant, epsilon);
+        rmsNormBackward(dx, dweight, x, rstd, weight, variant, dy, accumulate);
     }
 
     /** {@link #crossEntropy} into {@code out}, and {@link #crossEntropyBackward} over the logits. */

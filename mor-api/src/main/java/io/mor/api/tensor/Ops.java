@@ -188,9 +188,30 @@ public interface Ops {
         return add(base, linear(x, weight));
     }
 
-    /** {@code base + swiGlu(gate, up) @ weightT}, as one operation, which may calculate the product of gate and up again for gradients. */
-    default Tensor addGatedLinear(Tensor base, Tensor gate, Tensor up, Tensor weight) {
-        return addLinear(base, swiGlu(gate, up), weight);
+    /**
+     * The weights of a gated feed-forward.
+     *
+     * @param gate {@code [feedForward, width]}
+     * @param up as gate
+     * @param down {@code [width, feedForward]}
+     */
+    record FeedForward(Tensor gate, Tensor up, Tensor down) {}
+
+    /**
+     * {@code x + swiGlu(n @ gateT, n @ upT) @ downT} where n is {@code rmsNorm(x, weight, variant, epsilon)}, as one operation, which may calculate
+     * what lies between again for gradients.
+     */
+    default Tensor addFeedForward(
+            Tensor x, Tensor weight, Optional<IntTensor> variant, double epsilon, FeedForward layers) {
+        List<Tensor> gateAndUp = normedLinears(
+                x,
+                weight,
+                variant,
+                epsilon,
+                List.of(
+                        new Projection(layers.gate(), Optional.empty()),
+                        new Projection(layers.up(), Optional.empty())));
+        return addLinear(x, swiGlu(gateAndUp.get(0), gateAndUp.get(1)), layers.down());
     }
 
     /**

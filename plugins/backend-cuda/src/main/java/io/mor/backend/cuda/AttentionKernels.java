@@ -143,6 +143,11 @@ final class AttentionKernels extends KernelFamily {
                         4 * shape.headDim() * (2 + 2 * groups(shape)));
     }
 
+    /** Whether {@link #backwardPacked} can do heads of a width. */
+    boolean canPack(int headDim) {
+        return flash.canPack(headDim);
+    }
+
     /** As {@link FlashAttention#backwardPacked}. */
     boolean backwardPacked(
             long packed,

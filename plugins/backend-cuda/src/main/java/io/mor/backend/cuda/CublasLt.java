@@ -53,8 +53,15 @@ final class CublasLt implements AutoCloseable {
      *
      * @param address of its first element
      * @param transposed whether its rows are what is summed over, respectively the columns of the second factor
+     * @param pitch elements from one row in memory to the next; 0 if they follow without a gap
      */
-    record Factor(long address, boolean transposed) {}
+    record Factor(long address, boolean transposed, int pitch) {
+
+        /** Rows without gaps. */
+        Factor(long address, boolean transposed) {
+            this(address, transposed, 0);
+        }
+    }
 
     /**
      * What is multiplied: {@code out [m, n] (+)= op(a) @ op(b)}.
@@ -82,12 +89,13 @@ final class CublasLt implements AutoCloseable {
      *
      * @param alignment of the addresses, 2 to 256
      */
-    private record Shape(Sizes sizes, boolean transposeA, boolean transposeB, int alignment) {
+    private record Shape(Sizes sizes, boolean transposeA, int pitchA, boolean transposeB, int pitchB, int alignment) {
 
         /** Without spaces. */
         String name() {
             return sizes.m + "x" + sizes.n + "x" + sizes.inner + (sizes.narrowOut ? "-bf16" : "-f32")
-                    + (transposeA ? "-a" : "") + (transposeB ? "-b" : "") + "-" + alignment;
+                    + (transposeA ? "-a" : "") + (pitchA == 0 ? "" : pitchA) + (transposeB ? "-b" : "")
+                    + (pitchB == 0 ? "" : pitchB) + "-" + alignment;
         }
     }
 
@@ -202,7 +210,7 @@ final class CublasLt implements AutoCloseable {
     }
 
     /**
-     * {@code out = base + op(a) @ op(b)}, all contiguous row-major.
+     * {@code out = base + op(a) @ op(b)}, all row-major.
      *
      * @param base what the product is added to, stored as out; may be out; 0 for nothing
      * @param workspace {@link #WORKSPACE} bytes on the device
@@ -250,7 +258,7 @@ final class CublasLt implements AutoCloseable {
 
     private Optional<Plan> planned(Sizes sizes, long out, long base, Factor a, Factor b) {
         int alignment = (int) Math.min(256, Long.lowestOneBit(out | base | a.address | b.address | 256));
-        Shape shape = new Shape(sizes, a.transposed, b.transposed, alignment);
+        Shape shape = new Shape(sizes, a.transposed, a.pitch, b.transposed, b.pitch, alignment);
         Optional<Plan> planned = plans.get(shape);
         if (planned == null) {
             planned = plan(shape)
@@ -310,12 +318,12 @@ final class CublasLt implements AutoCloseable {
             describe(call, product, DESCRIPTOR_TRANSPOSE_A, shape.transposeB);
             describe(call, product, DESCRIPTOR_TRANSPOSE_B, shape.transposeA);
             MemorySegment left = shape.transposeB
-                    ? layout(call, factors, sizes.inner, sizes.n)
-                    : layout(call, factors, sizes.n, sizes.inner);
+                    ? layout(call, factors, sizes.inner, sizes.n, shape.pitchB)
+                    : layout(call, factors, sizes.n, sizes.inner, shape.pitchB);
             MemorySegment right = shape.transposeA
-                    ? layout(call, factors, sizes.m, sizes.inner)
-                    : layout(call, factors, sizes.inner, sizes.m);
-            MemorySegment out = layout(call, sizes.narrowOut ? BFLOAT16 : FLOAT32, sizes.n, sizes.m);
+                    ? layout(call, factors, sizes.m, sizes.inner, shape.pitchA)
+                    : layout(call, factors, sizes.inner, sizes.m, shape.pitchA);
+            MemorySegment out = layout(call, sizes.narrowOut ? BFLOAT16 : FLOAT32, sizes.n, sizes.m, 0);
             return choose(call, shape, product, left, right, out)
                     .map(algorithms -> new Plan(product, left, right, out, algorithms));
         } catch (Throwable e) {
@@ -332,11 +340,11 @@ final class CublasLt implements AutoCloseable {
                 "describing a product");
     }
 
-    private MemorySegment layout(Arena call, int type, int rows, int columns) throws Throwable {
+    private MemorySegment layout(Arena call, int type, int rows, int columns, int pitch) throws Throwable {
         MemorySegment created = call.allocate(POINTER);
         check(
                 (int) function("cublasLtMatrixLayoutCreate", POINTER, INT, LONG, LONG, LONG)
-                        .invokeExact(created, type, (long) rows, (long) columns, (long) rows),
+                        .invokeExact(created, type, (long) rows, (long) columns, (long) (pitch == 0 ? rows : pitch)),
                 "describing a matrix");
         return created.get(POINTER, 0);
     }

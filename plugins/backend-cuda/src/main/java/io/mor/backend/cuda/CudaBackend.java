@@ -53,6 +53,7 @@ public final class CudaBackend implements Backend {
     private final ProductKernels products;
     private final ProjectionKernels projections;
     private final AttentionKernels attention;
+    private final PackedGradients gradients;
     private final EntryKernels entries;
     private final OptimizerKernels optimizer;
 
@@ -91,6 +92,7 @@ public final class CudaBackend implements Backend {
         this.products = new ProductKernels(context, elementwise, rows, cublas);
         this.projections = new ProjectionKernels(context, products);
         this.attention = new AttentionKernels(context);
+        this.gradients = new PackedGradients(context, products, projections, elementwise, attention);
         this.entries = new EntryKernels(context);
         this.optimizer = new OptimizerKernels(context);
     }
@@ -579,7 +581,35 @@ public final class CudaBackend implements Backend {
             Optional<IntTensor> variant,
             Tensor dy,
             boolean accumulate) {
-        rows.rmsNormBackward(dx, dweight, x, rstd, weight, variant, dy, accumulate);
+        rows.rmsNormBackward(dx, dweight, Optional.empty(), x, rstd, weight, variant, dy, accumulate);
+    }
+
+    @Override
+    public void rmsNormBackward(
+            Tensor dx,
+            Tensor dweight,
+            Tensor normed,
+            Tensor x,
+            Tensor rstd,
+            Tensor weight,
+            Optional<IntTensor> variant,
+            double epsilon,
+            Tensor dy,
+            boolean accumulate) {
+        boolean inOnePass = rows.areVectors(normed) && rows.isNormOfVectors(dx, dweight, x, weight, variant, dy);
+        if (!inOnePass) {
+            rows.rmsNorm(normed, rstd, x, weight, variant, epsilon);
+        }
+        rows.rmsNormBackward(
+                dx,
+                dweight,
+                inOnePass ? Optional.of(normed) : Optional.empty(),
+                x,
+                rstd,
+                weight,
+                variant,
+                dy,
+                accumulate);
     }
 
     @Override
@@ -703,7 +733,7 @@ public final class CudaBackend implements Backend {
 
     @Override
     public void swiGluBackward(Tensor dgate, Tensor dup, Tensor gate, Tensor up, Tensor dy) {
-        elementwise.swiGluBackward(dgate, dup, Optional.empty(), gate, up, dy);
+        elementwise.swiGluBackward(dgate, dup, gate, up, dy);
     }
 
     @Override
@@ -752,11 +782,6 @@ public final class CudaBackend implements Backend {
     }
 
     @Override
-    public void swiGluBackward(Tensor dgate, Tensor dup, Tensor inner, Tensor gate, Tensor up, Tensor dy) {
-        elementwise.swiGluBackward(dgate, dup, Optional.of(inner), gate, up, dy);
-    }
-
-    @Override
     public void linears(List<Tensor> outs, Tensor x, List<Ops.Projection> layers) {
         if (!projections.linears(outs, x, layers)) {
             Backend.super.linears(outs, x, layers);
@@ -768,6 +793,61 @@ public final class CudaBackend implements Backend {
             Tensor dx, List<Optional<Tensor>> dweights, Tensor x, List<Ops.Projection> layers, List<Tensor> douts) {
         if (!projections.linearsBackward(dx, dweights, x, layers, douts)) {
             Backend.super.linearsBackward(dx, dweights, x, layers, douts);
+        }
+    }
+
+    @Override
+    public void gatedLinearsGradient(
+            Tensor packed,
+            Tensor inner,
+            boolean wantsInner,
+            Tensor gate,
+            Tensor up,
+            Tensor dout,
+            Tensor down,
+            List<Ops.Projection> layers) {
+        if (gradients.areSideBySide(packed, layers)) {
+            gradients.gatedLinearsGradient(packed, inner, wantsInner, gate, up, dout, down);
+        } else {
+            Backend.super.gatedLinearsGradient(packed, inner, wantsInner, gate, up, dout, down, layers);
+        }
+    }
+
+    @Override
+    public void attentionGradient(
+            Tensor packed,
+            Tensor queries,
+            Tensor keys,
+            Tensor values,
+            Tensor out,
+            Tensor logSumExp,
+            Tensor dout,
+            AttentionRanges ranges,
+            AttentionShape shape,
+            List<Ops.Projection> layers) {
+        if (gradients.areSideBySide(packed, layers)) {
+            gradients.attentionGradient(packed, queries, keys, values, out, logSumExp, dout, ranges, shape, layers);
+        } else {
+            Backend.super.attentionGradient(packed, queries, keys, values, out, logSumExp, dout, ranges, shape, layers);
+        }
+    }
+
+    @Override
+    public void packedInputGradient(Tensor dx, Tensor packed, List<Ops.Projection> layers) {
+        if (gradients.areSideBySide(packed, layers)) {
+            gradients.inputGradient(dx, packed, layers);
+        } else {
+            Backend.super.packedInputGradient(dx, packed, layers);
+        }
+    }
+
+    @Override
+    public void packedWeightGradients(
+            List<Optional<Tensor>> dweights, Tensor packed, Tensor x, List<Ops.Projection> layers) {
+        if (gradients.areSideBySide(packed, layers)) {
+            gradients.weightGradients(dweights, packed, x, layers);
+        } else {
+            Backend.super.packedWeightGradients(dweights, packed, x, layers);
         }
     }
 

@@ -162,21 +162,11 @@ final class ElementwiseKernels extends KernelFamily {
                 .overElements(elements(out));
     }
 
-    void swiGluBackward(Tensor dgate, Tensor dup, Optional<Tensor> inner, Tensor gate, Tensor up, Tensor dy) {
-        if (areVectors(dgate, dup, gate, up, dy) && (inner.isEmpty() || areVectors(inner.get()))) {
-            vectors(
-                            kernel("narrowSwiGluBackward")
-                                    .pointer(targetBytes(dgate))
-                                    .pointer(targetBytes(dup))
-                                    .pointer(inner.isEmpty() ? 0 : targetBytes(inner.get()))
-                                    .pointer(bytes(gate))
-                                    .pointer(bytes(up))
-                                    .pointer(bytes(dy)),
-                            dgate)
-                    .overElements(vectorCount(dgate));
+    void swiGluBackward(Tensor dgate, Tensor dup, Tensor gate, Tensor up, Tensor dy) {
+        if (areVectors(dgate, dup, gate, up, dy)) {
+            swiGluBackward(targetBytes(dgate), targetBytes(dup), gate.columns(), Optional.empty(), gate, up, dy);
             return;
         }
-        inner.ifPresent(again -> swiGlu(again, gate, up));
         shape(
                         kernel("swiGluBackward")
                                 .pointer(target(dgate))
@@ -186,5 +176,26 @@ final class ElementwiseKernels extends KernelFamily {
                                 .pointer(address(dy)),
                         dgate)
                 .overElements(elements(dgate));
+    }
+
+    /** Into {@code packed [rows, 2 * columns]}, gate's gradient first in every row; {@code inner}, which may be dy, receives what is gated. */
+    void packedSwiGluBackward(Tensor packed, Optional<Tensor> inner, Tensor gate, Tensor up, Tensor dy) {
+        long target = targetBytes(packed);
+        swiGluBackward(target, target + 2L * gate.columns(), packed.columns(), inner, gate, up, dy);
+    }
+
+    private void swiGluBackward(
+            long dgate, long dup, int pitch, Optional<Tensor> inner, Tensor gate, Tensor up, Tensor dy) {
+        vectors(
+                        kernel("narrowSwiGluBackward")
+                                .pointer(dgate)
+                                .pointer(dup)
+                                .pointer(inner.isEmpty() ? 0 : targetBytes(inner.get()))
+                                .pointer(bytes(gate))
+                                .pointer(bytes(up))
+                                .pointer(bytes(dy)),
+                        gate)
+                .integer(pitch / 8)
+                .overElements(vectorCount(gate));
     }
 }

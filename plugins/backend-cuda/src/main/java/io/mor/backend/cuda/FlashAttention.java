@@ -84,8 +84,13 @@ final class FlashAttention extends KernelFamily {
         return WIDTHS.contains(shape.headDim()) && areVectors(activations);
     }
 
+    /** Whether {@link #backwardPacked} can do heads of a width on this card. */
+    boolean canPack(int headDim) {
+        return headDim == Hopper.WIDTH && context.device.major == 9 && context.device.minor == 0;
+    }
+
     private boolean onHopper(AttentionShape shape) {
-        return shape.headDim() == Hopper.WIDTH && context.device.major == 9 && context.device.minor == 0;
+        return canPack(shape.headDim());
     }
 
     void forward(

@@ -31,7 +31,7 @@ final class ProjectionKernels extends KernelFamily {
     }
 
     void rope(Tensor out, Tensor x, IntTensor position, int headDim, double theta, boolean inverse) {
-        long frequencies = frequencyTables.computeIfAbsent(new Frequencies(headDim, theta), this::frequencies);
+        long frequencies = frequencies(headDim, theta);
         if (areVectors(out, x) && headDim % 16 == 0) {
             kernel("narrowRope")
                     .pointer(targetBytes(out))
@@ -56,6 +56,11 @@ final class ProjectionKernels extends KernelFamily {
                 .integer(headDim)
                 .flag(inverse)
                 .overElements(elements(x) / 2);
+    }
+
+    /** The angles that a position turns each pair of a head by, {@code double [headDim / 2]}. */
+    long frequencies(int headDim, double theta) {
+        return frequencyTables.computeIfAbsent(new Frequencies(headDim, theta), this::frequencies);
     }
 
     private long frequencies(Frequencies rotation) {
@@ -161,7 +166,7 @@ final class ProjectionKernels extends KernelFamily {
     }
 
     /** Whether matrices in 32 bit lie one after the other without a gap. */
-    private boolean follow(List<Tensor> matrices) {
+    boolean follow(List<Tensor> matrices) {
         CudaTensor before = context.of(matrices.getFirst());
         if (before.isNarrow || before.address % 32 != 0) {
             return false;
@@ -178,13 +183,14 @@ final class ProjectionKernels extends KernelFamily {
         return true;
     }
 
-    private static int width(List<Ops.Projection> projections) {
+    static int width(List<Ops.Projection> projections) {
         return projections.stream()
                 .mapToInt(projection -> projection.weight().rows())
                 .sum();
     }
 
-    private long weights(List<Ops.Projection> projections) {
+    /** The weights of projections as one matrix in bfloat16. */
+    long weights(List<Ops.Projection> projections) {
         return context.shadow(context.of(projections.getFirst().weight()));
     }
 
@@ -195,8 +201,7 @@ final class ProjectionKernels extends KernelFamily {
                 .findFirst()
                 .orElseThrow();
         int headDim = rotation.headDim();
-        long frequencies =
-                frequencyTables.computeIfAbsent(new Frequencies(headDim, rotation.theta()), this::frequencies);
+        long frequencies = frequencies(headDim, rotation.theta());
         long positions = address(rotation.position());
         Kernels launch = kernel(kernel).pointer(packed);
         double moved = 0;

@@ -199,16 +199,18 @@ final class RowKernels extends KernelFamily {
                 .overRows(x.rows(), x.columns());
     }
 
+    /** As the backend's; {@code normed}, if it is there, receives the norm again. */
     void rmsNormBackward(
             Tensor dx,
             Tensor dweight,
+            Optional<Tensor> normed,
             Tensor x,
             Tensor rstd,
             Tensor weight,
             Optional<IntTensor> variant,
             Tensor dy,
             boolean accumulate) {
-        if (areNormVectors(weight, variant, x, dy, dx) && !isNarrow(dweight)) {
+        if (isNormOfVectors(dx, dweight, x, weight, variant, dy)) {
             if (x.rows() > 0) {
                 int columns = x.columns();
                 int blocks = Math.min((x.rows() + 7) / 8, NORM_BLOCKS);
@@ -217,6 +219,7 @@ final class RowKernels extends KernelFamily {
                                 kernel(normKernel("narrowNormBackward", columns))
                                         .pointer(targetBytes(dx))
                                         .pointer(partials)
+                                        .pointer(normed.isEmpty() ? 0 : targetBytes(normed.get()))
                                         .pointer(bytes(x))
                                         .pointer(bytes(rstd))
                                         .pointer(bytes(weight))
@@ -247,6 +250,12 @@ final class RowKernels extends KernelFamily {
                         x)
                 .flag(accumulate)
                 .overRows(x.rows(), x.columns());
+    }
+
+    /** Whether {@link #rmsNormBackward} can give the norm again in the same pass. */
+    boolean isNormOfVectors(
+            Tensor dx, Tensor dweight, Tensor x, Tensor weight, Optional<IntTensor> variant, Tensor dy) {
+        return areNormVectors(weight, variant, x, dy, dx) && !isNarrow(dweight);
     }
 
     void crossEntropy(Tensor out, Tensor logits, IntTensor target) {

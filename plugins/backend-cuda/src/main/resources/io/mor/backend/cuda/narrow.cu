@@ -82,7 +82,7 @@ extern "C" __global__ void __launch_bounds__(256) narrowSwiGlu(
   }
 }
 
-// inner receives silu(gate) * up again, unless it is null.
+// inner receives silu(gate) * up again, unless it is null; it may be dy. Rows of dgate and dup are pitch vectors apart.
 extern "C" __global__ void __launch_bounds__(256) narrowSwiGluBackward(
     uint4* dgate,
     uint4* dup,
@@ -92,8 +92,12 @@ extern "C" __global__ void __launch_bounds__(256) narrowSwiGluBackward(
     const uint4* dy,
     int bound,
     const int* count,
-    int vectors) {
+    int vectors,
+    int pitch) {
   FOR_EACH_VECTOR(i) {
+    int r, c;
+    split(i, vectors, r, c);
+    i64 to = (i64)r * pitch + c;
     float g[8], u[8], d[8], value[8];
     unpack(gate[i], g);
     unpack(up[i], u);
@@ -105,8 +109,8 @@ extern "C" __global__ void __launch_bounds__(256) narrowSwiGluBackward(
       g[e] = s * fmaf(g[e], 1.0f - s, 1.0f) * u[e] * d[e];
       d[e] = silu * d[e];
     }
-    dgate[i] = pack(g);
-    dup[i] = pack(d);
+    dgate[to] = pack(g);
+    dup[to] = pack(d);
     if (inner != nullptr) {
       inner[i] = pack(value);
     }
@@ -357,12 +361,13 @@ VECTOR_KERNEL(narrowNorm,
     (uint4* out, float* rstd, const uint4* x, const float* weight, int bound, const int* count, int vectors, float epsilon),
     (out, rstd, x, weight, bound, count, vectors, epsilon))
 
-// dx as rmsNormBackward says, and for each block the sum over its rows of dy * x * rstd: partials [blocks, columns]. How rows are dealt to blocks
+// dx as rmsNormBackward says, normed as narrowNorm makes it unless it is null, and for each block the sum over its rows of dy * x * rstd: partials [blocks, columns]. How rows are dealt to blocks
 // and warps depends on the grid alone, which is the same on every card. Dynamic shared memory: columns floats.
 template <int N>
 __device__ __forceinline__ void narrowNormBackward(
     uint4* dx,
     float* partials,
+    uint4* normed,
     const uint4* x,
     const float* rstd,
     const float* weight,
@@ -411,6 +416,10 @@ __device__ __forceinline__ void narrowNormBackward(
       unpack(heldX[j], values);
       unpack(heldDy[j], gradients);
       EACH8 gradients[e] = fmaf(gradients[e] * scale[j][e], reciprocal, -values[e] * common);
+      if (normed != nullptr) {
+        EACH8 values[e] = values[e] * reciprocal * scale[j][e];
+        normed[row * vectors + c] = pack(values);
+      }
       if (accumulate) {
         float sums[8];
         unpack(before[j], sums);
@@ -432,8 +441,8 @@ __device__ __forceinline__ void narrowNormBackward(
   }
 }
 VECTOR_KERNEL(narrowNormBackward,
-    (uint4* dx, float* partials, const uint4* x, const float* rstd, const float* weight, const uint4* dy, int bound, const int* count, int vectors, int accumulate),
-    (dx, partials, x, rstd, weight, dy, bound, count, vectors, accumulate))
+    (uint4* dx, float* partials, uint4* normed, const uint4* x, const float* rstd, const float* weight, const uint4* dy, int bound, const int* count, int vectors, int accumulate),
+    (dx, partials, normed, x, rstd, weight, dy, bound, count, vectors, accumulate))
 
 // out [columns] += the sums of the columns of partials [number, columns]; a block of 32 x 32 takes 32 columns
 extern "C" __global__ void __launch_bounds__(1024) narrowAddPartials(float* out, const float* partials, int number, int columns) {

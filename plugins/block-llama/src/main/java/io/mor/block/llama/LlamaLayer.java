@@ -116,19 +116,15 @@ final class LlamaLayer {
                 ? ops.addLinear(rows, attended, context.value(output.weight()))
                 : ops.add(rows, dropout(context, ops.linear(attended, context.value(output.weight())), "attention"));
 
-        List<Tensor> gateAndUp = ops.normedLinears(
-                middle,
-                context.value(postAttentionNorm),
-                norm,
-                shape.normEpsilon(),
-                List.of(
-                        new Ops.Projection(context.value(gate.weight()), Optional.empty()),
-                        new Ops.Projection(context.value(up.weight()), Optional.empty())));
+        Ops.FeedForward layers = new Ops.FeedForward(
+                context.value(gate.weight()), context.value(up.weight()), context.value(down.weight()));
+        Tensor scale = context.value(postAttentionNorm);
         if (shape.dropout() == 0) {
-            return ops.addGatedLinear(middle, gateAndUp.get(0), gateAndUp.get(1), context.value(down.weight()));
+            return ops.addFeedForward(middle, scale, norm, shape.normEpsilon(), layers);
         }
-        Tensor inner = ops.swiGlu(gateAndUp.get(0), gateAndUp.get(1));
-        return ops.add(middle, dropout(context, ops.linear(inner, context.value(down.weight())), "feed-forward"));
+        Tensor normed = ops.rmsNorm(middle, scale, norm, shape.normEpsilon());
+        Tensor inner = ops.swiGlu(ops.linear(normed, layers.gate()), ops.linear(normed, layers.up()));
+        return ops.add(middle, dropout(context, ops.linear(inner, layers.down()), "feed-forward"));
     }
 
     private Tensor relaxed(Recursions at, Tensor rows, Optional<IntTensor> norm, KvView cache) {

@@ -1,0 +1,133 @@
+package io.mor.backend.cuda;
+
+import io.mor.api.tensor.AttentionRanges;
+import io.mor.api.tensor.AttentionShape;
+import io.mor.api.tensor.Ops;
+import io.mor.api.tensor.Tensor;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Gradients of several projections side by side in the rows of one matrix, so that those of the rows before and of all weights are a product each.
+ * Whether they are laid out so follows from the matrix and the projections alone, because those who write and those who read must agree.
+ */
+final class PackedGradients extends KernelFamily {
+
+    private final ProductKernels products;
+    private final ProjectionKernels projections;
+    private final ElementwiseKernels elementwise;
+    private final AttentionKernels attention;
+
+    PackedGradients(
+            CudaContext context,
+            ProductKernels products,
+            ProjectionKernels projections,
+            ElementwiseKernels elementwise,
+            AttentionKernels attention) {
+        super(context);
+        this.products = products;
+        this.projections = projections;
+        this.elementwise = elementwise;
+        this.attention = attention;
+    }
+
+    /** Whether rows of a matrix hold the gradients of all projections side by side; else they lie one after the other. */
+    boolean areSideBySide(Tensor packed, List<Ops.Projection> layers) {
+        List<Ops.Rotation> rotations =
+                layers.stream().flatMap(layer -> layer.rotation().stream()).toList();
+        return products.hasLibrary()
+                && packed.extent().isExact()
+                && packed.rows() > 0
+                && areVectors(packed)
+                && layers.stream().allMatch(layer -> layer.weight().rows() % 8 == 0)
+                && layers.getFirst().weight().columns() >= CudaBackend.NARROWEST
+                && projections.follow(
+                        layers.stream().map(Ops.Projection::weight).toList())
+                && (rotations.isEmpty()
+                        || attention.canPack(rotations.getFirst().headDim()));
+    }
+
+    /** As the backend's, side by side. */
+    void gatedLinearsGradient(
+            Tensor packed, Tensor inner, boolean wantsInner, Tensor gate, Tensor up, Tensor dout, Tensor down) {
+        products.matmul(inner, dout, false, down, false, false);
+        elementwise.packedSwiGluBackward(packed, wantsInner ? Optional.of(inner) : Optional.empty(), gate, up, inner);
+    }
+
+    /** As the backend's, side by side. */
+    void attentionGradient(
+            Tensor packed,
+            Tensor queries,
+            Tensor keys,
+            Tensor values,
+            Tensor out,
+            Tensor logSumExp,
+            Tensor dout,
+            AttentionRanges ranges,
+            AttentionShape shape,
+            List<Ops.Projection> layers) {
+        Ops.Rotation rotation = layers.getFirst().rotation().orElseThrow();
+        boolean done = attention.backwardPacked(
+                targetBytes(packed),
+                packed.columns(),
+                queries,
+                keys,
+                values,
+                out,
+                logSumExp,
+                dout,
+                ranges,
+                shape,
+                address(rotation.position()),
+                projections.frequencies(rotation.headDim(), rotation.theta()));
+        if (!done) {
+            throw new IllegalStateException("queries, keys and values of one projection are not of the same rows");
+        }
+    }
+
+    /** As the backend's, from side by side. */
+    void inputGradient(Tensor dx, Tensor packed, List<Ops.Projection> layers) {
+        require(products.multiplyByLibrary(
+                new CublasLt.Sizes(packed.rows(), dx.columns(), packed.columns(), true, isNarrow(dx)),
+                targetBytes(dx),
+                0,
+                new CublasLt.Factor(bytes(packed), false),
+                new CublasLt.Factor(projections.weights(layers), false)));
+    }
+
+    /** As the backend's, from side by side. */
+    void weightGradients(List<Optional<Tensor>> dweights, Tensor packed, Tensor x, List<Ops.Projection> layers) {
+        if (dweights.stream().allMatch(Optional::isPresent)
+                && projections.follow(dweights.stream().map(Optional::get).toList())) {
+            long target = 0;
+            for (Optional<Tensor> dweight : dweights.reversed()) {
+                target = targetBytes(dweight.orElseThrow()); // the first's in the end
+            }
+            addWeightGradient(target, packed.columns(), packed, 0, x);
+            return;
+        }
+        int first = 0;
+        for (int i = 0; i < layers.size(); i++) {
+            int width = layers.get(i).weight().rows();
+            if (dweights.get(i).isPresent()) {
+                addWeightGradient(targetBytes(dweights.get(i).get()), width, packed, first, x);
+            }
+            first += width;
+        }
+    }
+
+    private void addWeightGradient(long dweight, int width, Tensor packed, int firstColumn, Tensor x) {
+        require(products.multiplyByLibrary(
+                new CublasLt.Sizes(width, x.columns(), x.rows(), true, false),
+                dweight,
+                dweight,
+                new CublasLt.Factor(bytes(packed) + 2L * firstColumn, true, packed.columns()),
+                new CublasLt.Factor(bytes(x), false)));
+    }
+
+    private static void require(boolean multiplied) {
+        if (!multiplied) {
+            throw new IllegalStateException("cuBLASLt has no algorithm for gradients of projections");
+        }
+    }
+}
