@@ -255,6 +255,7 @@ struct Packed {
   int pitch = 0;
   const int* positions = nullptr;
   const double* frequencies = nullptr;
+  float2* angles = nullptr;
 };
 
 template <class K>
@@ -266,7 +267,7 @@ static void hopperQueryGradientWith(Attention& a, K kernel, int groups, int stag
       packed.address ? packed.address : a.dq.address(), packed.address ? packed.pitch : a.dq.pitch, a.q.address(), a.q.pitch,
       a.k.address(), a.k.pitch, a.v.address(), a.v.pitch, a.dout.address(), a.dout.pitch, a.statistics, a.products, a.ranges, a.bounds,
       a.queryItems, a.queryItemCount, a.bound, a.counted(), a.keyBound, a.keysCounted(), a.padded, s.heads, s.kvHeads, a.scale(),
-      packed.positions, packed.frequencies);
+      (const float4*)packed.angles);
 }
 
 template <class K>
@@ -280,7 +281,7 @@ static void hopperKeyGradientWith(Attention& a, K kernel, int groups, int stages
       dk, packed.address ? packed.pitch : a.dk.pitch, dv, packed.address ? packed.pitch : a.dv.pitch, a.q.address(), a.q.pitch,
       a.k.address(), a.k.pitch, a.v.address(), a.v.pitch, a.dout.address(), a.dout.pitch, a.statistics, a.products, a.ranges, a.bounds,
       a.keyItems, a.keyItemCount, a.bound, a.counted(), a.keyBound, a.keysCounted(), a.padded, s.heads, s.kvHeads, a.scale(), s.accumulate,
-      packed.positions, packed.frequencies);
+      (const float4*)packed.angles);
 }
 
 // A way to do it: name and what to launch before, forward, for queries, for keys.
@@ -563,11 +564,17 @@ struct PackedBuffer {
     double* frequencies = allocate<double>(32);
     CHECK(cudaMemcpy(positions, position.data(), 4 * a.rows, cudaMemcpyHostToDevice));
     CHECK(cudaMemcpy(frequencies, frequency.data(), 8 * 32, cudaMemcpyHostToDevice));
-    packed = {slice.device, slice.pitch, positions, frequencies};
+    packed = {slice.device, slice.pitch, positions, frequencies, allocate<float2>((size_t)a.rows * 32)};
+    makeAngles();
   }
   ~PackedBuffer() {
     cudaFree((void*)packed.positions);
     cudaFree((void*)packed.frequencies);
+    cudaFree(packed.angles);
+  }
+  void makeAngles() {
+    int rows = (int)position.size();
+    rotationAngles<<<(rows * 32 + 255) / 256, 256>>>(packed.angles, packed.positions, packed.frequencies, rows, 32);
   }
 };
 
@@ -861,7 +868,7 @@ static void timePacked(const Shape& shape) {
   }
   PackedBuffer buffer(a, 1, 0);
   Packed plain = buffer.packed;
-  plain.positions = nullptr;
+  plain.angles = nullptr;
   hopperPlan(a, 3, 3);
   hopperForwardWith(a, flashHopperForward, 3, 2, 128);
   auto queries = [&](const Packed& to) { return milliseconds([&] { hopperQueryGradientWith(a, flashHopperQueryGradient, 3, 4, to); }); };
@@ -871,8 +878,9 @@ static void timePacked(const Shape& shape) {
     double separate = milliseconds([&] { separateBackward(a, buffer.packed); });
     double merge = milliseconds([&] { mergePass(a, buffer.packed); });
     std::printf(
-        "packed    %-34s %.3f ms, separate passes %.3f ms (merge %.3f); dq slices %.3f, packed %.3f, rotated %.3f; dk dv %.3f, %.3f, %.3f\n",
-        shape.name.c_str(), together, separate, merge, queries({}), queries(plain), queries(buffer.packed), keys({}), keys(plain),
+        "packed    %-34s %.3f ms, separate passes %.3f ms (merge %.3f, angles %.4f); dq slices %.3f, packed %.3f, rotated %.3f; dk dv %.3f, %.3f, %.3f\n",
+        shape.name.c_str(), together, separate, merge,
+        milliseconds([&] { buffer.makeAngles(); }), queries({}), queries(plain), queries(buffer.packed), keys({}), keys(plain),
         keys(buffer.packed));
   }
   std::fflush(stdout);

@@ -73,7 +73,7 @@ final class StepParts {
         if (startsWithAny(name, "attention", "flash", "rangeBounds", "causalRanges")) {
             return Part.ATTENTION;
         }
-        if (startsWithAny(name, "adamW", "squares", "addSquares", "clip", "fillFloats", "narrowShadow")) {
+        if (startsWithAny(name, "adamW", "squares", "addSquares", "clip", "fill", "narrowShadow")) {
             return Part.OPTIMIZER;
         }
         if (startsWithAny(

@@ -160,7 +160,7 @@ final class AttentionKernels extends KernelFamily {
             Tensor dout,
             AttentionRanges ranges,
             AttentionShape shape,
-            long positions,
+            IntTensor positions,
             long frequencies) {
         return flash.backwardPacked(
                 packed, pitch, queries, keys, values, out, logSumExp, dout, ranges, shape, positions, frequencies);
@@ -176,8 +176,8 @@ final class AttentionKernels extends KernelFamily {
             IntTensor keyPosition,
             int window) {
         kernel("causalRanges")
-                .pointer(address(start))
-                .pointer(address(end))
+                .pointer(target(start))
+                .pointer(target(end))
                 .pointer(address(querySequence))
                 .pointer(address(queryPosition))
                 .integer(queries.bound())

@@ -325,6 +325,7 @@ public final class CudaBackend implements Backend {
         CudaInts t = context.of(tensor);
         requireLength(t.length(), values.length, t);
         device.makeCurrent();
+        t.lifetime.written();
         transfers.write(t.address, values);
     }
 

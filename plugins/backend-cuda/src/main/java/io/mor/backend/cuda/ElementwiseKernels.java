@@ -15,6 +15,17 @@ final class ElementwiseKernels extends KernelFamily {
     }
 
     void fill(Tensor out, double value) {
+        CudaTensor tensor = context.of(out);
+        long bytes = tensor.size() * tensor.elementBytes();
+        if (tensor.address % 16 == 0 && bytes % 16 == 0) {
+            kernel("fillVectors")
+                    .pointer(targetBytes(out))
+                    .wide(bytes / 16)
+                    .real(value)
+                    .flag(tensor.isNarrow)
+                    .overElements(bytes / 16);
+            return;
+        }
         kernel("fillFloats")
                 .pointer(target(out))
                 .wide(elements(out))

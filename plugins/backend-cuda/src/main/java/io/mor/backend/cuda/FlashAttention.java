@@ -2,6 +2,7 @@ package io.mor.backend.cuda;
 
 import io.mor.api.tensor.AttentionRanges;
 import io.mor.api.tensor.AttentionShape;
+import io.mor.api.tensor.IntTensor;
 import io.mor.api.tensor.Tensor;
 import java.util.Set;
 
@@ -12,34 +13,33 @@ import java.util.Set;
 final class FlashAttention extends KernelFamily {
 
     private static final Set<Integer> WIDTHS = Set.of(32, 64, 128);
-    private static final int ROW_TILE = 64; // rows that bounds are kept for, and that a warpgroup owns
+    private static final int ROW_TILE = AttentionPlans.ROW_TILE; // rows that a warpgroup owns
     private static final int BLOCK_ROWS = 128; // rows that a block owns where every card is served
     private static final int THREADS = 256;
     private static final int FORWARD_KEYS = 64; // of a turn
     private static final int STATISTICS_THREADS = 256;
-    private static final int PLAN_THREADS = 1024;
     private static final int MOST_DECODED_ROWS = 256; // more than that come from prompts
     private static final int DECODE_CHUNK = 256; // entries
     private static final int DECODE_HEADS = 4; // of one key head, together
     private static final int DECODE_THREADS = 128;
-    private final DeviceMemory.Block blocksDone; // a counter that the planning kernel leaves at zero
+    private final AttentionPlans plans;
+    private final RotationAngles angles;
     private DeviceMemory.Block working; // not scratch, where a caller may have put what it wants to be written
 
     /** How the Hopper kernels are cut; the numbers at the end of flash_hopper.cu. */
     private static final class Hopper {
         static final int WIDTH = 64;
-        static final int FORWARD_GROUPS = 3;
+        static final int GROUPS = 3; // warpgroups that calculate
         static final int FORWARD_STAGES = 2;
         static final int FORWARD_KEYS = 128;
-        static final int GRADIENT_GROUPS = 3;
         static final int GRADIENT_STAGES = 4;
         static final int TILE_BYTES = ROW_TILE * WIDTH * 2;
         static final int QUERY_ROWS_BYTES = 1040; // of the kernels' QueryRows
 
         private Hopper() {}
 
-        static int threads(int groups) {
-            return 128 * (groups + 1);
+        static int threads() {
+            return 128 * (GROUPS + 1);
         }
 
         static int barriers(int places) {
@@ -47,36 +47,21 @@ final class FlashAttention extends KernelFamily {
         }
     }
 
-    /** One call's sizes, and where in scratch memory what is derived from its ranges lies. */
-    private record Plan(
-            AttentionRanges ranges,
-            AttentionShape shape,
-            int paddedRows,
-            long rangesAt,
-            long boundsAt,
-            long queryItems,
-            int queryItemCount,
-            long keyItems,
-            int keyItemCount,
-            long statistics,
-            long products) {
-
-        double scale() {
-            return 1 / Math.sqrt(shape.headDim());
-        }
-    }
+    /** A call of the gradients' kernels: what it sees, and where what is derived from its results lies. */
+    private record Call(
+            AttentionRanges ranges, AttentionShape shape, AttentionPlans.Plan plan, long statistics, long products) {}
 
     /** Rows that a kernel writes: the first element's address, elements from row to row, and bytes in all. */
     private record Rows(long address, int pitch, double bytes) {}
 
-    /** Where gradients go, and, unless the addresses are 0, what those of queries and keys are rotated back by. */
-    private record Gradients(Rows queries, Rows keys, Rows values, long positions, long frequencies) {}
+    /** Where gradients go, and, unless 0, the angles that those of queries and keys are rotated back by. */
+    private record Gradients(Rows queries, Rows keys, Rows values, long angles) {}
 
     FlashAttention(CudaContext context) {
         super(context);
         this.working = context.memory.allocate(1 << 20, "working memory of attention");
-        this.blocksDone = context.memory.allocate(4, "counter of attention's plans");
-        context.transfers.write(blocksDone.address(), new int[1]);
+        this.plans = new AttentionPlans(context);
+        this.angles = new RotationAngles(context);
     }
 
     /** Whether these kernels can do it; gradients only without a table. */
@@ -106,25 +91,25 @@ final class FlashAttention extends KernelFamily {
             return;
         }
         if (ranges.entryRows().isEmpty() && onHopper(shape)) {
-            Plan plan = hopperPlan(queries, keys, ranges, shape, Hopper.FORWARD_GROUPS, false);
+            AttentionPlans.Plan plan = plans.of(queries, keys, ranges, shape, Hopper.GROUPS);
             Kernels launch = kernel("flashHopperForward");
             forwardTensors(launch, out, logSumExp, queries, keys, values)
-                    .pointer(plan.rangesAt)
-                    .pointer(plan.boundsAt)
-                    .pointer(plan.queryItems)
-                    .integer(plan.queryItemCount);
+                    .pointer(plan.ranges())
+                    .pointer(plan.bounds())
+                    .pointer(plan.queryItems())
+                    .integer(plan.queryItemCount());
             counts(launch, queries, keys)
-                    .integer(plan.paddedRows)
+                    .integer(plan.paddedRows())
                     .integer(shape.heads())
                     .integer(shape.kvHeads())
-                    .real(plan.scale())
+                    .real(scale(shape))
                     .launch(
-                            blocks(plan.queryItemCount, shape),
+                            blocks(plan.queryItemCount(), shape),
                             1,
                             1,
-                            Hopper.threads(Hopper.FORWARD_GROUPS),
+                            Hopper.threads(),
                             1,
-                            2 * Hopper.FORWARD_GROUPS * Hopper.TILE_BYTES
+                            2 * Hopper.GROUPS * Hopper.TILE_BYTES
                                     + 2 * Hopper.FORWARD_STAGES * Hopper.FORWARD_KEYS * Hopper.WIDTH * 2
                                     + Hopper.barriers(2 + 2 * Hopper.FORWARD_STAGES));
             return;
@@ -137,9 +122,9 @@ final class FlashAttention extends KernelFamily {
         counts(launch, queries, keys)
                 .integer(shape.heads())
                 .integer(shape.kvHeads())
-                .real(1 / Math.sqrt(shape.headDim()))
+                .real(scale(shape))
                 .launch(
-                        blocksOfRows(queries.rows()),
+                        AttentionPlans.blocksOfRows(queries.rows()),
                         shape.heads(),
                         1,
                         THREADS,
@@ -175,7 +160,7 @@ final class FlashAttention extends KernelFamily {
                 .pointer(count(queries.extent()))
                 .integer(shape.heads())
                 .integer(shape.kvHeads())
-                .real(1 / Math.sqrt(shape.headDim()))
+                .real(scale(shape))
                 .launch(
                         queries.rows(),
                         shape.kvHeads() * Math.ceilDiv(sharing, DECODE_HEADS),
@@ -221,7 +206,7 @@ final class FlashAttention extends KernelFamily {
             AttentionShape shape,
             boolean accumulate) {
         gradients(
-                new Gradients(rows(dqueries), rows(dkeys), rows(dvalues), 0, 0),
+                new Gradients(rows(dqueries), rows(dkeys), rows(dvalues), 0),
                 queries,
                 keys,
                 values,
@@ -238,7 +223,7 @@ final class FlashAttention extends KernelFamily {
      * key heads, of all value heads. Rounded once.
      *
      * @param packed address of rows of {@code pitch} elements; may be scratch memory
-     * @param positions address of the position of every row, of queries and keys alike
+     * @param positions of every row, of queries and keys alike
      * @param frequencies address of {@code headDim / 2} doubles, as {@link ProjectionKernels} makes them
      * @return false if these cannot be calculated so, and then nothing was done
      */
@@ -253,7 +238,7 @@ final class FlashAttention extends KernelFamily {
             Tensor dout,
             AttentionRanges ranges,
             AttentionShape shape,
-            long positions,
+            IntTensor positions,
             long frequencies) {
         int width = shape.queryWidth() + 2 * shape.kvWidth();
         boolean can = onHopper(shape)
@@ -275,8 +260,7 @@ final class FlashAttention extends KernelFamily {
                             new Rows(packed, pitch, 2.0 * queries.rows() * shape.queryWidth()),
                             new Rows(keyColumn, pitch, keyBytes),
                             new Rows(valueColumn, pitch, keyBytes),
-                            positions,
-                            frequencies),
+                            angles.of(positions, queries.rows(), shape.headDim() / 2, frequencies)),
                     queries,
                     keys,
                     values,
@@ -302,13 +286,14 @@ final class FlashAttention extends KernelFamily {
             AttentionShape shape,
             boolean accumulate) {
         boolean hopper = onHopper(shape);
-        Plan plan = hopper
-                ? hopperPlan(queries, keys, ranges, shape, Hopper.GRADIENT_GROUPS, true)
-                : plan(queries, keys, ranges, shape);
-        long statisticThreads = (long) plan.paddedRows * shape.heads() * (shape.headDim() / 8);
+        AttentionPlans.Plan plan = plans.of(queries, keys, ranges, shape, hopper ? Hopper.GROUPS : 0);
+        long statisticBytes = 4L * plan.paddedRows() * shape.heads(); // rows are padded to whole vectors
+        long statistics = working(2 * statisticBytes);
+        Call call = new Call(ranges, shape, plan, statistics, statistics + statisticBytes);
+        long statisticThreads = (long) plan.paddedRows() * shape.heads() * (shape.headDim() / 8);
         kernel("flashStatistics" + shape.headDim())
-                .pointer(plan.statistics)
-                .pointer(plan.products)
+                .pointer(call.statistics)
+                .pointer(call.products)
                 .pointer(bytes(out))
                 .integer(out.columns())
                 .pointer(bytes(dout))
@@ -316,7 +301,7 @@ final class FlashAttention extends KernelFamily {
                 .pointer(bytes(logSumExp))
                 .integer(queries.rows())
                 .pointer(count(queries.extent()))
-                .integer(plan.paddedRows)
+                .integer(plan.paddedRows())
                 .integer(shape.heads())
                 .launch(
                         Math.toIntExact((statisticThreads + STATISTICS_THREADS - 1) / STATISTICS_THREADS),
@@ -325,85 +310,89 @@ final class FlashAttention extends KernelFamily {
                         STATISTICS_THREADS,
                         1,
                         0);
-        queryGradient(hopper, plan, gradients, queries, keys, values, dout);
+        queryGradient(hopper, call, gradients, queries, keys, values, dout);
         if (keys.rows() > 0) {
-            keyGradient(hopper, plan, gradients, queries, keys, values, dout, accumulate);
+            keyGradient(hopper, call, gradients, queries, keys, values, dout, accumulate);
         }
     }
 
     private void queryGradient(
-            boolean hopper, Plan plan, Gradients gradients, Tensor queries, Tensor keys, Tensor values, Tensor dout) {
-        AttentionShape shape = plan.shape;
+            boolean hopper, Call call, Gradients gradients, Tensor queries, Tensor keys, Tensor values, Tensor dout) {
+        AttentionShape shape = call.shape;
+        AttentionPlans.Plan plan = call.plan;
         Kernels launch = kernel(hopper ? "flashHopperQueryGradient" : "flashQueryGradient" + shape.headDim());
-        gradientInputs(written(launch, gradients.queries), plan, queries, keys, values, dout);
+        gradientInputs(written(launch, gradients.queries), call, queries, keys, values, dout);
         if (hopper) {
-            launch.pointer(plan.rangesAt)
-                    .pointer(plan.boundsAt)
-                    .pointer(plan.queryItems)
-                    .integer(plan.queryItemCount);
+            launch.pointer(plan.ranges())
+                    .pointer(plan.bounds())
+                    .pointer(plan.queryItems())
+                    .integer(plan.queryItemCount());
         } else {
-            launch.pointer(address(plan.ranges.start())).pointer(address(plan.ranges.end()));
+            launch.pointer(address(call.ranges.start())).pointer(address(call.ranges.end()));
         }
         counts(launch, queries, keys)
-                .integer(plan.paddedRows)
+                .integer(plan.paddedRows())
                 .integer(shape.heads())
                 .integer(shape.kvHeads())
-                .real(plan.scale());
+                .real(scale(shape));
         if (hopper) {
-            launch.pointer(gradients.positions).pointer(gradients.frequencies);
+            launch.pointer(gradients.angles);
             launch.launch(
-                    blocks(plan.queryItemCount, shape),
+                    blocks(plan.queryItemCount(), shape),
                     1,
                     1,
-                    Hopper.threads(Hopper.GRADIENT_GROUPS),
+                    Hopper.threads(),
                     1,
-                    (4 * Hopper.GRADIENT_GROUPS + 2 * Hopper.GRADIENT_STAGES) * Hopper.TILE_BYTES
+                    (4 * Hopper.GROUPS + 2 * Hopper.GRADIENT_STAGES) * Hopper.TILE_BYTES
                             + Hopper.barriers(2 + Hopper.GRADIENT_STAGES));
         } else {
-            launch.launch(blocksOfRows(queries.rows()), shape.heads(), 1, THREADS, 1, gradientBytes(shape));
+            launch.launch(
+                    AttentionPlans.blocksOfRows(queries.rows()), shape.heads(), 1, THREADS, 1, gradientBytes(shape));
         }
     }
 
     private void keyGradient(
             boolean hopper,
-            Plan plan,
+            Call call,
             Gradients gradients,
             Tensor queries,
             Tensor keys,
             Tensor values,
             Tensor dout,
             boolean accumulate) {
-        AttentionShape shape = plan.shape;
+        AttentionShape shape = call.shape;
+        AttentionPlans.Plan plan = call.plan;
         Kernels launch = kernel(hopper ? "flashHopperKeyGradient" : "flashKeyGradient" + shape.headDim());
-        gradientInputs(written(written(launch, gradients.keys), gradients.values), plan, queries, keys, values, dout)
-                .pointer(plan.rangesAt)
-                .pointer(plan.boundsAt);
+        gradientInputs(written(written(launch, gradients.keys), gradients.values), call, queries, keys, values, dout)
+                .pointer(plan.ranges())
+                .pointer(plan.bounds());
         if (hopper) {
-            launch.pointer(plan.keyItems).integer(plan.keyItemCount);
+            launch.pointer(plan.keyItems()).integer(plan.keyItemCount());
         }
         counts(launch, queries, keys)
-                .integer(plan.paddedRows)
+                .integer(plan.paddedRows())
                 .integer(shape.heads())
                 .integer(shape.kvHeads())
-                .real(plan.scale())
+                .real(scale(shape))
                 .flag(accumulate);
         if (hopper) {
-            launch.pointer(gradients.positions).pointer(gradients.frequencies);
+            launch.pointer(gradients.angles);
             launch.launch(
-                    blocks(plan.keyItemCount, shape),
+                    blocks(plan.keyItemCount(), shape),
                     1,
                     1,
-                    Hopper.threads(Hopper.GRADIENT_GROUPS),
+                    Hopper.threads(),
                     1,
-                    (4 * Hopper.GRADIENT_GROUPS + 2 * Hopper.GRADIENT_STAGES) * Hopper.TILE_BYTES
+                    (4 * Hopper.GROUPS + 2 * Hopper.GRADIENT_STAGES) * Hopper.TILE_BYTES
                             + Hopper.GRADIENT_STAGES * Hopper.QUERY_ROWS_BYTES
                             + Hopper.barriers(2 + Hopper.GRADIENT_STAGES));
         } else {
-            launch.launch(blocksOfRows(keys.rows()), shape.kvHeads(), 1, THREADS, 1, gradientBytes(shape));
+            launch.launch(
+                    AttentionPlans.blocksOfRows(keys.rows()), shape.kvHeads(), 1, THREADS, 1, gradientBytes(shape));
         }
     }
 
-    private Kernels gradientInputs(Kernels launch, Plan plan, Tensor queries, Tensor keys, Tensor values, Tensor dout) {
+    private Kernels gradientInputs(Kernels launch, Call call, Tensor queries, Tensor keys, Tensor values, Tensor dout) {
         return launch.pointer(bytes(queries))
                 .integer(queries.columns())
                 .pointer(bytes(keys))
@@ -412,8 +401,8 @@ final class FlashAttention extends KernelFamily {
                 .integer(values.columns())
                 .pointer(bytes(dout))
                 .integer(dout.columns())
-                .pointer(plan.statistics)
-                .pointer(plan.products);
+                .pointer(call.statistics)
+                .pointer(call.products);
     }
 
     private Kernels written(Kernels launch, Tensor tensor) {
@@ -438,8 +427,8 @@ final class FlashAttention extends KernelFamily {
                 .pointer(count(keys.extent()));
     }
 
-    private static int blocksOfRows(int rows) {
-        return (rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
+    private static double scale(AttentionShape shape) {
+        return 1 / Math.sqrt(shape.headDim());
     }
 
     /** Blocks that stay on their multiprocessors and share the items of all key heads. */
@@ -452,90 +441,6 @@ final class FlashAttention extends KernelFamily {
         return (2 * BLOCK_ROWS + 4 * rows) * shape.headDim() * 2;
     }
 
-    private Plan plan(Tensor queries, Tensor keys, AttentionRanges ranges, AttentionShape shape) {
-        Plan plan = place(queries, keys, ranges, shape, 1, true);
-        kernel("flashRanges")
-                .pointer(plan.rangesAt)
-                .pointer(plan.boundsAt)
-                .pointer(address(ranges.start()))
-                .pointer(address(ranges.end()))
-                .integer(queries.rows())
-                .pointer(count(queries.extent()))
-                .integer(plan.paddedRows)
-                .launch((plan.paddedRows / ROW_TILE + 7) / 8, 1, 1, THREADS, 1, 0);
-        return plan;
-    }
-
-    private Plan hopperPlan(
-            Tensor queries, Tensor keys, AttentionRanges ranges, AttentionShape shape, int groups, boolean gradients) {
-        Plan plan = place(queries, keys, ranges, shape, groups, gradients);
-        long lowTile = plan.keyItems + 16L * plan.keyItemCount;
-        kernel("flashPlan")
-                .pointer(plan.rangesAt)
-                .pointer(plan.boundsAt)
-                .pointer(plan.queryItems)
-                .integer(plan.queryItemCount)
-                .pointer(plan.keyItems)
-                .integer(gradients ? plan.keyItemCount : 0)
-                .pointer(lowTile)
-                .pointer(lowTile + 4L * plan.keyItemCount)
-                .pointer(blocksDone.address())
-                .pointer(address(ranges.start()))
-                .pointer(address(ranges.end()))
-                .integer(queries.rows())
-                .pointer(count(queries.extent()))
-                .integer(plan.paddedRows)
-                .integer(shape.heads() / shape.kvHeads())
-                .integer(groups)
-                .integer(groups * ROW_TILE)
-                .launch(
-                        Math.min(
-                                context.device.multiprocessors,
-                                Math.ceilDiv(plan.paddedRows / ROW_TILE, PLAN_THREADS / 32)),
-                        1,
-                        1,
-                        PLAN_THREADS,
-                        1,
-                        0);
-        return plan;
-    }
-
-    private Plan place(
-            Tensor queries, Tensor keys, AttentionRanges ranges, AttentionShape shape, int groups, boolean gradients) {
-        int padded = blocksOfRows(queries.rows()) * BLOCK_ROWS;
-        int sharing = shape.heads() / shape.kvHeads();
-        int queryItems = Math.ceilDiv(padded / ROW_TILE * sharing, groups);
-        int keyItems = Math.ceilDiv(keys.rows(), groups * ROW_TILE);
-        long statisticBytes = gradients ? aligned(4L * padded * shape.heads()) : 0;
-        long[] bytes = {
-            aligned(8L * padded),
-            aligned(16L * (padded / ROW_TILE)),
-            aligned(16L * queryItems),
-            aligned(24L * keyItems), // the list, then a first and a last tile for each
-            statisticBytes,
-            statisticBytes
-        };
-        long[] at = new long[bytes.length];
-        long total = 0;
-        for (int i = 0; i < bytes.length; i++) {
-            at[i] = total;
-            total += bytes[i];
-        }
-        long base = working(total);
-        return new Plan(
-                ranges,
-                shape,
-                padded,
-                base + at[0],
-                base + at[1],
-                base + at[2],
-                queryItems,
-                base + at[3],
-                keyItems,
-                base + at[4],
-                base + at[5]);
-    }
-
     private long working(long bytes) {
         if (working.bytes() < bytes) {
             DeviceMemory.Block larger = context.memory.allocate(bytes, "working memory of attention");
@@ -543,9 +448,5 @@ final class FlashAttention extends KernelFamily {
             working = larger;
         }
         return working.address();
-    }
-
-    private static long aligned(long bytes) {
-        return (bytes + 255) / 256 * 256;
     }
 }

@@ -97,7 +97,7 @@ final class GatherKernels extends KernelFamily {
 
     void gatherInts(IntTensor out, IntTensor table, IntTensor index, Extent extent) {
         kernel("gatherInts")
-                .pointer(address(out))
+                .pointer(target(out))
                 .pointer(address(table))
                 .pointer(address(index))
                 .integer(extent.bound())

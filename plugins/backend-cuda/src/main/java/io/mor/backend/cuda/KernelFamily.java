@@ -67,13 +67,16 @@ abstract class KernelFamily {
         return elements(tensor) / 8;
     }
 
+    /** A vector that is read. */
     final long address(IntTensor tensor) {
         return context.of(tensor).address;
     }
 
     /** A vector that is written. */
     final long target(IntTensor tensor) {
-        return address(tensor);
+        CudaInts ints = context.of(tensor);
+        ints.lifetime.written();
+        return ints.address;
     }
 
     /** The address of what may be absent, 0 if it is. */

@@ -11,6 +11,7 @@ final class Lifetime {
     private final String name;
     private boolean released;
     private boolean shadowHolds;
+    private long version;
     private Optional<DeviceMemory.Block> shadow = Optional.empty();
 
     /**
@@ -43,6 +44,12 @@ final class Lifetime {
     /** Something writes to the memory: its copy in bfloat16 holds no longer. */
     void written() {
         shadowHolds = false;
+        version++;
+    }
+
+    /** A number that changes whenever something writes to the memory. */
+    long version() {
+        return version;
     }
 
     /** Whether the copy in bfloat16 has the values of the memory. */

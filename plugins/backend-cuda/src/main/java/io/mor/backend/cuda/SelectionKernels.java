@@ -50,8 +50,8 @@ final class SelectionKernels extends KernelFamily {
 
     void compact(IntTensor index, IntTensor count, Tensor mask) {
         kernel("compact")
-                .pointer(address(index))
-                .pointer(address(count))
+                .pointer(target(index))
+                .pointer(target(count))
                 .pointer(address(mask))
                 .integer(mask.rows())
                 .pointer(count(mask.extent()))

@@ -8,6 +8,12 @@ extern "C" __global__ void fillFloats(Values out, i64 elements, float value) {
   FOR_EACH_ELEMENT(i, elements) out[i] = value;
 }
 
+// Whole vectors of four elements in 32 bit or eight in bfloat16.
+extern "C" __global__ void __launch_bounds__(256) fillVectors(uint4* out, i64 vectors, float value, int isNarrow) {
+  u32 word = isNarrow ? pairOf(value, value) : __float_as_uint(value);
+  FOR_EACH_ELEMENT(i, vectors) out[i] = make_uint4(word, word, word, word);
+}
+
 extern "C" __global__ void fillInts(int* out, i64 elements, int value) {
   FOR_EACH_ELEMENT(i, elements) out[i] = value;
 }

@@ -525,37 +525,48 @@ __device__ __forceinline__ void hopperForward(
 
 // ---- gradients
 
-// What the gradients of rotated rows are rotated back by, so that they are those of the rows before: positions and 32 frequencies of a rotary
-// embedding whose pairs are columns i and i + 32. positions is null where nothing was rotated.
+// What the gradients of rotated rows are rotated back by, so that they are those of the rows before: cosine and sine of each row's 32 angles as
+// rotationAngles has them, for two neighbouring pairs at a time; a head's pairs are columns i and i + 32. Null where nothing was rotated.
 struct Rotation {
-  const int* positions;
-  const double* frequencies;
+  const float4* angles;
 
-  // A warp's 16 rows of a head, from firstRow on; angles in turns, reduced in double, because positions are large and float's turns are not.
-  __device__ __forceinline__ void turnBack(float (&fragment)[HEAD / 8][4], int firstRow, int rows) const {
-    if (positions == nullptr) {
+  typedef float4 Own[2][HEAD / 16]; // of a thread's two rows
+
+  // For a warp's 16 rows from firstRow on.
+  __device__ __forceinline__ void load(Own& own, int firstRow, int rows) const {
+    if (angles == nullptr) {
       return;
     }
     int lane = threadIdx.x % WARP;
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-      int row = firstRow + lane / 4 + 8 * half;
-      double position = row < rows ? positions[row] : 0;
+      int row = min(firstRow + lane / 4 + 8 * half, rows - 1);
 #pragma unroll
       for (int group = 0; group < HEAD / 16; group++) {
-        double2 frequency = *(const double2*)(frequencies + 8 * group + 2 * (lane % 4));
-#pragma unroll
-        for (int c = 0; c < 2; c++) {
-          double turns = position * (c == 0 ? frequency.x : frequency.y) * 0.15915494309189533577; // 1 / (2 pi)
-          float sine, cosine;
-          sincospif((float)(2.0 * (turns - rint(turns))), &sine, &cosine);
-          float low = fragment[group][2 * half + c];
-          float high = fragment[group + HEAD / 16][2 * half + c];
-          fragment[group][2 * half + c] = low * cosine + high * sine;
-          fragment[group + HEAD / 16][2 * half + c] = high * cosine - low * sine;
-        }
+        own[half][group] = __ldg(angles + (i64)row * (HEAD / 4) + 4 * group + lane % 4);
       }
     }
+  }
+
+  __device__ __forceinline__ void turnBack(float (&fragment)[HEAD / 8][4], const Own& own) const {
+    if (angles == nullptr) {
+      return;
+    }
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+#pragma unroll
+      for (int group = 0; group < HEAD / 16; group++) {
+        float4 angle = own[half][group];
+        turnPair(fragment[group][2 * half], fragment[group + HEAD / 16][2 * half], angle.x, angle.y);
+        turnPair(fragment[group][2 * half + 1], fragment[group + HEAD / 16][2 * half + 1], angle.z, angle.w);
+      }
+    }
+  }
+
+  static __device__ __forceinline__ void turnPair(float& low, float& high, float cosine, float sine) {
+    float turned = low * cosine + high * sine;
+    high = high * cosine - low * sine;
+    low = turned;
   }
 };
 
@@ -686,6 +697,8 @@ __device__ __forceinline__ void hopperQueryGradient(
         multiplyColumnsAsync(sum, dscore, describe(keyTiles + tile));
         commitProducts();
       }
+      Rotation::Own angles;
+      rotation.load(angles, unit.row + warpRow, rows);
       awaitProducts<0>();
       hold(sum);
       if (unit.from < unit.to) {
@@ -697,7 +710,7 @@ __device__ __forceinline__ void hopperQueryGradient(
         keyRing.release(n + turn);
       }
       n += turns;
-      rotation.turnBack(sum, unit.row + warpRow, rows);
+      rotation.turnBack(sum, angles);
       storeFragment<HEAD / 8>(
           dqueries + (i64)(unit.row + warpRow) * dqueryPitch + unit.head * HEAD, dqueryPitch, sum, scale, scale,
           rows - unit.row - warpRow, false);
@@ -889,7 +902,9 @@ __device__ __forceinline__ void hopperKeyGradient(
       }
       keyRing.release(number);
       int limit = keyRows - firstKey - warpRow;
-      rotation.turnBack(keySum, firstKey + warpRow, keyRows);
+      Rotation::Own angles;
+      rotation.load(angles, firstKey + warpRow, keyRows);
+      rotation.turnBack(keySum, angles);
       storeFragment<HEAD / 8>(
           dkeys + (i64)(firstKey + warpRow) * dkeyPitch + kvHead * HEAD, dkeyPitch, keySum, scale, scale, limit, accumulate);
       storeFragment<HEAD / 8>(
@@ -919,21 +934,20 @@ __device__ __forceinline__ void hopperKeyGradient(
       Bf16* dqueries, int dqueryPitch, const Bf16* queries, int queryPitch, const Bf16* keys, int keyPitch, const Bf16* values,        \
       int valuePitch, const Bf16* dout, int doutPitch, const float* statistics, const float* products, const int2* ranges,             \
       const Bounds* bounds, const int4* items, int itemCount, int bound, const int* count, int keyBound, const int* keyCount,          \
-      int paddedRows, int heads, int kvHeads, float scale, const int* positions, const double* frequencies) {                          \
+      int paddedRows, int heads, int kvHeads, float scale, const float4* angles) {                                                     \
     ON_HOPPER((hopperQueryGradient<GROUPS, STAGES>(dqueries, dqueryPitch, queries, queryPitch, keys, keyPitch, values, valuePitch,     \
         dout, doutPitch, statistics, products, ranges, bounds, items, itemCount, bound, count, keyBound, keyCount, paddedRows, heads,  \
-        kvHeads, scale, {positions, frequencies})));                                                                                   \
+        kvHeads, scale, {angles})));                                                                                                   \
   }
 #define HOPPER_KEY_GRADIENT(name, THREADS, GROUPS, STAGES)                                                                             \
   extern "C" __global__ void __launch_bounds__(THREADS, 1) name(                                                                       \
       Bf16* dkeys, int dkeyPitch, Bf16* dvalues, int dvaluePitch, const Bf16* queries, int queryPitch, const Bf16* keys,               \
       int keyPitch, const Bf16* values, int valuePitch, const Bf16* dout, int doutPitch, const float* statistics,                      \
       const float* products, const int2* ranges, const Bounds* bounds, const int4* items, int itemCount, int bound,                    \
-      const int* count, int keyBound, const int* keyCount, int paddedRows, int heads, int kvHeads, float scale, int accumulate, const int* positions,\
-      const double* frequencies) {                                                                                                     \
+      const int* count, int keyBound, const int* keyCount, int paddedRows, int heads, int kvHeads, float scale, int accumulate, const float4* angles) {\
     ON_HOPPER((hopperKeyGradient<GROUPS, STAGES>(dkeys, dkeyPitch, dvalues, dvaluePitch, queries, queryPitch, keys, keyPitch, values,  \
         valuePitch, dout, doutPitch, statistics, products, ranges, bounds, items, itemCount, bound, count, keyBound, keyCount,         \
-        paddedRows, heads, kvHeads, scale, accumulate, {positions, frequencies})));                                                    \
+        paddedRows, heads, kvHeads, scale, accumulate, {angles})));                                                                    \
   }
 // clang-format on
 

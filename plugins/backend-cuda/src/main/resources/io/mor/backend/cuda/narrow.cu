@@ -152,6 +152,19 @@ extern "C" __global__ void __launch_bounds__(256) narrowRope(
   }
 }
 
+// Cosine and sine of the angles of a rotary embedding, [rows, pairs], for kernels that would else find each once a head.
+extern "C" __global__ void __launch_bounds__(256) rotationAngles(
+    float2* out, const int* position, const double* frequencies, int rows, int pairs) {
+  for (i64 i = threadIndex(); i < (i64)rows * pairs; i += threadStride()) {
+    int row, pair;
+    split(i, pairs, row, pair);
+    double turns = (double)position[row] * frequencies[pair] * 0.15915494309189533577; // 1 / (2 pi)
+    float sine, cosine;
+    sincospif((float)(2.0 * (turns - rint(turns))), &sine, &cosine);
+    out[i] = make_float2(cosine, sine);
+  }
+}
+
 // ---- packed projections: rows [packed width] of heads that belong to up to three tensors
 
 #define HEADS_AT_A_TIME 5

@@ -63,14 +63,31 @@ extern "C" __global__ void clipFactor(float* out, const float* sumOfSquares, flo
   out[0] = maxNorm == 0.0f ? 1.0f : factor != factor ? factor : fminf(1.0f, factor);
 }
 
-// One partial sum of squares per block. parts has an address and a number of elements for every block.
+// One partial sum of squares per block. parts has an address and a number of elements for every block. A thread has four loads of four elements under
+// way where addresses allow it; elements that are left over come last.
 extern "C" __global__ void __launch_bounds__(256) squaresOfParts(double* partials, const u64* parts) {
+  constexpr int LOADS = 4;
   const float* x = (const float*)parts[2 * (i64)blockIdx.x];
   int elements = (int)parts[2 * (i64)blockIdx.x + 1];
+  int quads = (u64)x % 16 == 0 ? elements / 4 : 0;
   double sum = 0.0;
-  for (int i = threadIdx.x; i < elements; i += blockDim.x) {
-    double value = x[i];
-    sum += value * value;
+  auto add = [&](float value) { sum += (double)value * value; };
+  for (int base = threadIdx.x; base < quads; base += LOADS * 256) {
+    float4 values[LOADS];
+#pragma unroll
+    for (int i = 0; i < LOADS; i++) {
+      values[i] = base + 256 * i < quads ? ((const float4*)x)[base + 256 * i] : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+    }
+#pragma unroll
+    for (int i = 0; i < LOADS; i++) {
+      add(values[i].x);
+      add(values[i].y);
+      add(values[i].z);
+      add(values[i].w);
+    }
+  }
+  for (int i = 4 * quads + threadIdx.x; i < elements; i += 256) {
+    add(x[i]);
   }
   __shared__ double partial[256];
   partial[threadIdx.x] = sum;

@@ -88,6 +88,50 @@ class FlashAttentionTest {
     }
 
     @Test
+    void rangesThatWereWrittenAnewAreSeen() {
+        Ranges all = causal(List.of(180, 120), 1, 0);
+        Ranges near = causal(List.of(180, 120), 1, 40);
+        IntTensor sequence = ints(IntStream.range(0, 300).map(row -> row / 180).toArray(), 0);
+        IntTensor position = ints(
+                IntStream.range(0, 300).map(row -> row < 180 ? row : row - 180).toArray(), 0);
+        IntTensor offsets = ints(new int[] {0, 180, 300}, 0);
+        for (AttentionShape shape : List.of(SHAPES.getFirst(), SHAPES.getLast())) {
+            AttentionRanges seen = ranges(all, 0);
+            assertSame(shape, all, seen);
+            backend.write(seen.start(), near.start);
+            assertSame(shape, near, seen);
+            backend.causalRanges(
+                    seen.start(), seen.end(), sequence, position, Extent.exact(300), offsets, position, 100);
+            assertSame(shape, causal(List.of(180, 120), 1, 100), seen);
+            backend.fill(seen.start(), 0);
+            backend.fill(seen.end(), 300);
+            int[] last = new int[300];
+            Arrays.fill(last, 300);
+            assertSame(shape, new Ranges(new int[300], last, 300), seen);
+            backend.gatherInts(seen.end(), seen.end(), sequence, Extent.exact(300)); // of equal values
+            backend.gatherInts(seen.start(), offsets, sequence, Extent.exact(300));
+            assertSame(
+                    shape,
+                    new Ranges(
+                            IntStream.range(0, 300).map(row -> row / 180 * 180).toArray(), last, 300),
+                    seen);
+        }
+    }
+
+    /** The ranges on the device give the bits that ranges never used before give. */
+    private void assertSame(AttentionShape shape, Ranges expected, AttentionRanges seen) {
+        Results fresh = attention(shape, expected, Precision.BFLOAT16, 0, false);
+        for (int time = 0; time < 2; time++) {
+            Results used = attention(shape, expected, seen, Precision.BFLOAT16, 0, false);
+            assertArrayEquals(fresh.out, used.out);
+            assertArrayEquals(fresh.logSumExp, used.logSumExp);
+            assertArrayEquals(fresh.dqueries, used.dqueries);
+            assertArrayEquals(fresh.dkeys, used.dkeys);
+            assertArrayEquals(fresh.dvalues, used.dvalues);
+        }
+    }
+
+    @Test
     void packedGradientsAreThoseOfTheRowsBeforeTheirRotation() {
         assumeTrue(backend.context().device.major == 9, "skipped, only the kernels for Hopper write packed gradients");
         for (AttentionShape shape : SHAPES.subList(0, 3)) {
@@ -161,7 +205,7 @@ class FlashAttentionTest {
                             dout,
                             seen,
                             shape,
-                            context.of(ints(positions, 0)).address,
+                            ints(positions, 0),
                             table);
         }
 
@@ -265,6 +309,21 @@ class FlashAttentionTest {
 
     /** Both passes; gradients of keys and values are written over ones, or added to them. */
     private Results attention(AttentionShape shape, Ranges ranges, Precision stored, int spare, boolean accumulate) {
+        return attention(shape, ranges, ranges(ranges, spare), stored, spare, accumulate);
+    }
+
+    private AttentionRanges ranges(Ranges ranges, int spare) {
+        return new AttentionRanges(
+                ints(ranges.start, spare), ints(ranges.end, spare), Optional.empty(), ranges.entries);
+    }
+
+    private Results attention(
+            AttentionShape shape,
+            Ranges ranges,
+            AttentionRanges seen,
+            Precision stored,
+            int spare,
+            boolean accumulate) {
         SplittableRandom random = new SplittableRandom(SEED);
         int rows = ranges.rows();
         int entries = ranges.entries;
@@ -281,8 +340,6 @@ class FlashAttentionTest {
         backend.fill(dqueries, Double.NaN);
         backend.fill(dkeys, 1);
         backend.fill(dvalues, 1);
-        AttentionRanges seen =
-                new AttentionRanges(ints(ranges.start, spare), ints(ranges.end, spare), Optional.empty(), entries);
         backend.attention(out, logSumExp, queries, keys, values, seen, shape);
         backend.attentionBackward(
                 dqueries, dkeys, dvalues, queries, keys, values, out, logSumExp, dout, seen, shape, accumulate);
