@@ -7,6 +7,7 @@
  */
 module io.mor.backend.cpu {
     requires transitive io.mor.api;
+    requires java.management; // time on a processor, beside time that passes
     requires jdk.incubator.vector;
 
     exports io.mor.backend.cpu;
