@@ -3,21 +3,21 @@ package io.mor.backend.reference;
 /** Whether an allocation may still be used; shared by the tensor that owns the memory and all its views. */
 final class Lifetime {
 
-    private final ReferenceBackend backend;
+    private final Memory memory;
     private final String name;
     private boolean released;
 
     /**
      * @param name what was allocated, for messages: {@code tensor [3, 5]}
      */
-    Lifetime(ReferenceBackend backend, String name) {
-        this.backend = backend;
+    Lifetime(Memory memory, String name) {
+        this.memory = memory;
         this.name = name;
     }
 
     /** Fails if the memory belongs to another backend or was given back. */
-    void check(ReferenceBackend user) {
-        if (backend != user) {
+    void check(Memory user) {
+        if (memory != user) {
             throw new IllegalArgumentException(
                     name + " belongs to another instance of the reference backend; copy its values over");
         }
