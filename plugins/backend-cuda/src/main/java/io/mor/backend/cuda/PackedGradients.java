@@ -78,7 +78,7 @@ final class PackedGradients extends KernelFamily {
                 dout,
                 ranges,
                 shape,
-                address(rotation.position()),
+                rotation.position(),
                 projections.frequencies(rotation.headDim(), rotation.theta()));
         if (!done) {
             throw new IllegalStateException("queries, keys and values of one projection are not of the same rows");
