@@ -42,15 +42,16 @@ for module in plugins/backend-cuda mor-cli mor-bench; do
     cp -r "$root/$module/target/test-classes" "$work/gpu/tests/$(basename "$module")"
   fi
 done
-# the console launcher brings JUnit itself; the tokenizer's natives, MLflow's client and the architecture rules are not needed on a GPU
-rm -f "$work"/gpu/lib/junit-* "$work"/gpu/lib/opentest4j-* "$work"/gpu/lib/apiguardian-* "$work"/gpu/lib/tokenizers-* "$work"/gpu/lib/archunit-* \
+# the console launcher brings JUnit itself; natives of tokenizers, MLflow's client, the report's charts, browser drivers and architecture rules are not
+# needed on a GPU
+rm -f "$work"/gpu/lib/echarts-* "$work"/gpu/lib/selenium-* "$work"/gpu/lib/commons-math3-* "$work"/gpu/lib/slf4j-api-1.7* "$work"/gpu/lib/junit-* "$work"/gpu/lib/opentest4j-* "$work"/gpu/lib/apiguardian-* "$work"/gpu/lib/tokenizers-* "$work"/gpu/lib/archunit-* \
   "$work"/gpu/lib/mor-tokenizer-huggingface-* "$work"/gpu/lib/mlflow-client-* "$work"/gpu/lib/mor-metrics-mlflow-*
 
 # the database's native library for this kind of machine only, and not compressed twice
 for jar in "$work"/gpu/lib/duckdb_jdbc-*.jar; do
   mkdir "$work/duckdb"
   (cd "$work/duckdb" && "$jdk/bin/jar" -xf "$jar" && rm -f libduckdb_java.so_macos* libduckdb_java.so_windows* libduckdb_java.so_linux_arm64 &&
-    mv META-INF/MANIFEST.MF ../manifest && "$jdk/bin/jar" -c -0 -f "$jar" -m ../manifest .)
+    mv META-INF/MANIFEST.MF ../manifest && { strip --strip-unneeded libduckdb_java.so_linux_amd64 || true; } && "$jdk/bin/jar" -c -0 -f "$jar" -m ../manifest .)
 done
 # the text that the studies and the quickstart train on
 cp -r "$root/mor-cli/target/mor/corpus" "$work/gpu/"
