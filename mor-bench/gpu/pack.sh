@@ -7,7 +7,7 @@
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 target=$(mkdir -p "${1:-$root/.carry}" && cd "${1:-$root/.carry}" && pwd)
-limit_mib=60
+limit_mib=52 # so that it travels together with a checkout in 64
 junit_console=1.14.4
 modules=plugins/backend-cuda,mor-cli,mor-bench
 
@@ -52,6 +52,11 @@ for jar in "$work"/gpu/lib/duckdb_jdbc-*.jar; do
   mkdir "$work/duckdb"
   (cd "$work/duckdb" && "$jdk/bin/jar" -xf "$jar" && rm -f libduckdb_java.so_macos* libduckdb_java.so_windows* libduckdb_java.so_linux_arm64 &&
     mv META-INF/MANIFEST.MF ../manifest && { strip --strip-unneeded libduckdb_java.so_linux_amd64 || true; } && "$jdk/bin/jar" -c -0 -f "$jar" -m ../manifest .)
+done
+# of JCuda's natives the compiler of PTX, which is not used, is by far the largest
+for jar in "$work"/gpu/lib/jcuda-natives-*-linux-x86_64.jar; do
+  mkdir "$work/natives"
+  (cd "$work/natives" && "$jdk/bin/jar" -xf "$jar" && rm -f lib/libJNvPTXCompiler* && "$jdk/bin/jar" -c -f "$jar" .)
 done
 # the text that the studies and the quickstart train on
 cp -r "$root/mor-cli/target/mor/corpus" "$work/gpu/"

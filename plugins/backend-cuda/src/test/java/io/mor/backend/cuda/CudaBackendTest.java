@@ -321,7 +321,8 @@ class CudaBackendTest extends BackendContract {
                 assertThrows(OutOfMemoryError.class, () -> backend().allocate(1 << 30, 1 << 10));
         assertTrue(error.getMessage().contains("tensor [1073741824, 1024]"), error.getMessage());
         assertTrue(error.getMessage().contains("GPU 0"), error.getMessage());
-        assertTrue(error.getMessage().contains("holds 13 MiB"), error.getMessage());
+        // 12 MiB of this tensor's, and what the backend itself needs
+        assertTrue(error.getMessage().matches("(?s).*this backend holds 1[2-9] MiB.*"), error.getMessage());
         backend().release(held);
     }
 
