@@ -6,10 +6,9 @@
 // copied once for all heads that read it. A warpgroup passes over turns outside its own rows' ranges.
 //
 // Sums are owned by one warpgroup and made in the order of keys (or heads and queries), so the same call gives the same bits.
-#include "flash.cuh"
+#include "hopper.cuh"
 
 #define HEAD 64
-#define WARPGROUP 128
 #define TILE_BYTES (ROW_TILE * HEAD * 2) // of 64 rows
 
 // ---- the plan of a batch
@@ -118,61 +117,7 @@ extern "C" __global__ void __launch_bounds__(1024) flashPlan(
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 
-// ---- barriers in shared memory
-
-__device__ __forceinline__ void initialize(u32 barrier, int arrivals) {
-  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
-}
-
-__device__ __forceinline__ void arrive(u32 barrier) {
-  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
-}
-
-__device__ __forceinline__ bool isDone(u32 barrier, u32 parity) {
-  u32 done;
-  asm volatile(
-      "{\n"
-      ".reg .pred p;\n"
-      "mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n"
-      "selp.u32 %0, 1, 0, p;\n"
-      "}\n"
-      : "=r"(done)
-      : "r"(barrier), "r"(parity)
-      : "memory");
-  return done;
-}
-
-__device__ __forceinline__ void await(u32 barrier, u32 parity) {
-  while (!isDone(barrier, parity)) {
-  }
-}
-
-// A ring of STAGES places in shared memory with a barrier for full and one for empty each; the n-th use of the ring is counted from 0.
-template <int STAGES>
-struct Ring {
-  u32 barriers; // full 0, empty 0, full 1, ...
-
-  static constexpr int BYTES = 16 * STAGES;
-
-  __device__ __forceinline__ void start(int fillers, int readers) {
-#pragma unroll
-    for (int i = 0; i < STAGES; i++) {
-      initialize(barriers + 16 * i, fillers);
-      initialize(barriers + 16 * i + 8, readers);
-    }
-  }
-  static __device__ __forceinline__ int place(u32 n) { return n % STAGES; }
-  static __device__ __forceinline__ u32 parity(u32 n) { return n / STAGES % 2; }
-  __device__ __forceinline__ u32 full(u32 n) const { return barriers + 16 * place(n); }
-  __device__ __forceinline__ u32 empty(u32 n) const { return barriers + 16 * place(n) + 8; }
-  __device__ __forceinline__ void awaitFull(u32 n) const { await(full(n), parity(n)); }
-  // by one lane of each warp when the warp has read all it needs
-  __device__ __forceinline__ void release(u32 n) const {
-    if (threadIdx.x % WARP == 0) {
-      arrive(empty(n));
-    }
-  }
-};
+// ---- copies
 
 // A thread's copies into rings: the newest group's arrival is owed until the next is under way, so that two are in flight.
 struct Filler {
@@ -207,48 +152,7 @@ struct Filler {
   }
 };
 
-template <int REGISTERS>
-__device__ __forceinline__ void takeRegisters() {
-  asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(REGISTERS));
-}
-
-template <int REGISTERS>
-__device__ __forceinline__ void giveRegisters() {
-  asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(REGISTERS));
-}
-
 // ---- wgmma
-
-// A tile of rows of 128 bytes, swizzled by 128 bytes: 8 rows are 1024 bytes. For operands along their rows as for operands across them.
-__device__ __forceinline__ u64 describe(u32 tile) {
-  constexpr u64 LAYOUT = ((u64)1 << 62) | ((u64)(1024 >> 4) << 32) | ((u64)(1024 >> 4) << 16);
-  return LAYOUT | (u64)((tile & 0x3ffff) >> 4);
-}
-
-// Between ordinary uses of a fragment and its uses by wgmma: keeps the compiler from moving them.
-template <int GROUPS>
-__device__ __forceinline__ void hold(float (&fragment)[GROUPS][4]) {
-#pragma unroll
-  for (int j = 0; j < GROUPS; j++) {
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-      asm volatile("" : "+f"(fragment[j][i])::"memory");
-    }
-  }
-}
-
-__device__ __forceinline__ void beginProducts() {
-  asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
-}
-
-__device__ __forceinline__ void commitProducts() {
-  asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
-}
-
-template <int PENDING>
-__device__ __forceinline__ void awaitProducts() {
-  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(PENDING) : "memory");
-}
 
 // clang-format off
 // d [64, 128] (+)= a [64, 16] @ transpose(b [128, 16]), both in shared memory; with add 0 d is set
@@ -325,11 +229,6 @@ __device__ __forceinline__ void multiplyColumnsAsync(float (&d)[HEAD / 8][4], co
 }
 
 // ---- what a warpgroup works on
-
-// A value that all lanes have, said so that the compiler knows: wgmma must not be under a condition that it believes to differ between lanes.
-__device__ __forceinline__ int uniform(int value) {
-  return __shfl_sync(FULL_MASK, value, 0);
-}
 
 struct Unit {
   int row; // first of its 64 query rows

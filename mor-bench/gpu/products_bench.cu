@@ -1,0 +1,751 @@
+// Checks and times the matrix products for Hopper of the backend cuda by themselves: against a reference in double on odd sizes and those of training,
+// then beside cuBLASLt's product with the passes that they replace.
+//
+// build: nvcc -std=c++17 -O2 --fmad=false -gencode=arch=compute_90a,code=sm_90a \
+//          -I plugins/backend-cuda/src/main/resources/io/mor/backend/cuda -o products_bench mor-bench/gpu/products_bench.cu -ldl
+// usage: products_bench check PART
+//        products_bench time PART LIBRARY
+//   PART     heads, gated, backward or all
+//   LIBRARY  the path of libcublasLt.so
+// The last line says how many checks failed; the exit status is 1 if any did.
+#include "narrow.cu"
+#include "products_hopper.cu"
+
+// other cuts than the backend's, to compare
+HOPPER_PRODUCT(linearsAlone, Linears, 1)
+HOPPER_PRODUCT(gatedLinearsAlone, GatedLinears, 1)
+HOPPER_PRODUCT(gatedBackwardAlone, GatedBackward, 1)
+
+#include <cuda.h>
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <string>
+#include <vector>
+
+#define CHECK(call)                                                                        \
+  do {                                                                                     \
+    cudaError_t status = (call);                                                           \
+    if (status != cudaSuccess) {                                                           \
+      std::printf("%s:%d %s: %s\n", __FILE__, __LINE__, #call, cudaGetErrorString(status)); \
+      std::fflush(stdout);                                                                 \
+      std::exit(3);                                                                        \
+    }                                                                                      \
+  } while (0)
+
+static int failures = 0;
+static int multiprocessors = 0;
+static const int GUARD_ROWS = 131; // behind each result, which must stay as they are
+static const unsigned char POISON = 0xfd; // 0xfdfd: a large negative number
+
+// ---- memory
+
+__global__ void fillRandom(Bf16* to, i64 count, u64 seed, float spread) {
+  for (i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += (i64)gridDim.x * blockDim.x) {
+    u64 z = (u64)i * 0x9e3779b97f4a7c15ULL + seed;
+    float sum = 0.0f;
+    for (int turn = 0; turn < 3; turn++) { // nearly normal
+      z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+      z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+      z ^= z >> 31;
+      sum += (float)(z >> 40) * (1.0f / 16777216.0f) + (float)(z & 0xffffff) * (1.0f / 16777216.0f) - 1.0f;
+    }
+    to[i] = (Bf16)packBf16(sum * 1.41421356f * spread, 0.0f);
+  }
+}
+
+struct Matrix {
+  int rows, columns;
+  Bf16* device = nullptr;
+
+  Matrix(int rows, int columns) : rows(rows), columns(columns) {
+    CHECK(cudaMalloc(&device, bytes()));
+    poison();
+  }
+  ~Matrix() { cudaFree(device); }
+  Matrix(const Matrix&) = delete;
+  size_t bytes() const { return ((size_t)rows + GUARD_ROWS) * columns * 2; }
+  void poison() { CHECK(cudaMemset(device, POISON, bytes())); }
+  void fill(u64 seed, float spread) { fillRandom<<<1024, 256>>>(device, (i64)rows * columns, seed * 0x1234567ULL + 1, spread); }
+  std::vector<Bf16> host() const {
+    std::vector<Bf16> values(bytes() / 2);
+    CHECK(cudaMemcpy(values.data(), device, bytes(), cudaMemcpyDeviceToHost));
+    return values;
+  }
+};
+
+static float toFloat(Bf16 bits) {
+  u32 word = (u32)bits << 16;
+  float value;
+  std::memcpy(&value, &word, 4);
+  return value;
+}
+
+// ---- maps
+
+static decltype(&cuTensorMapEncodeTiled) encode = nullptr;
+
+static TensorMap mapOf(const void* address, std::vector<cuuint64_t> sizes, std::vector<cuuint64_t> strides, std::vector<u32> box) {
+  if (encode == nullptr) {
+    cudaDriverEntryPointQueryResult found;
+    CHECK(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", (void**)&encode, 12000, cudaEnableDefault, &found));
+  }
+  alignas(64) CUtensorMap map;
+  std::vector<u32> steps(sizes.size(), 1);
+  CUresult status = encode(
+      &map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, (u32)sizes.size(), (void*)address, sizes.data(), strides.data(), box.data(), steps.data(),
+      CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  if (status != CUDA_SUCCESS) {
+    std::printf("cuTensorMapEncodeTiled: %d\n", (int)status);
+    std::exit(3);
+  }
+  TensorMap result;
+  std::memcpy(&result, &map, sizeof(result));
+  return result;
+}
+
+static TensorMap boxes(const Bf16* address, int rows, int columns, int boxRows) {
+  return mapOf(address, {(u64)columns, (u64)rows}, {2 * (u64)columns}, {64, (u32)boxRows});
+}
+
+static TensorMap arranged(const Bf16* address, int rows, int columns, int boxRows) {
+  cuuint64_t row = 2 * (u64)columns;
+  return mapOf(address, {(u64)columns, 2, 4, 4, (u64)rows / 32}, {row, 8 * row, 2 * row, 32 * row}, {64, 2, 4, 4, (u32)boxRows / 32});
+}
+
+// ---- launches
+
+static const int LINEARS_BYTES = 4 * (LEFT_BYTES + 4 * PART_BYTES) + TILE_ROWS * 32 * 8 + 64 + 16;
+static const int GATED_BYTES = 4 * (LEFT_BYTES + 4 * PART_BYTES) + 8 * 2 * 2048 + 64;
+static const int BACKWARD_BYTES = 3 * (LEFT_BYTES + 3 * PART_BYTES) + 10 * PART_BYTES + 48 + 64;
+
+template <class K, class A>
+static void launch(K kernel, const A& arguments, int cluster, int columnTiles, int bytes) {
+  CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
+  int together = cluster * TILE_ROWS;
+  int tiles = ((int)arguments.rows + together - 1) / together * columnTiles;
+  int clusters = std::min(tiles, multiprocessors / cluster);
+  kernel<<<clusters * cluster, PRODUCT_THREADS, bytes>>>(arguments);
+}
+
+// ---- cuBLASLt, of which only what is needed is declared
+
+struct Library {
+  void* handle = nullptr;
+  void* workspace = nullptr;
+  int (*create)(void**);
+  int (*describe)(void**, int, int);
+  int (*set)(void*, int, const void*, size_t);
+  int (*layout)(void**, int, u64, u64, i64);
+  int (*prefer)(void**);
+  int (*setPreference)(void*, int, const void*, size_t);
+  int (*choose)(void*, void*, void*, void*, void*, void*, void*, int, void*, int*);
+  int (*multiply)(void*, void*, const void*, const void*, void*, const void*, void*, const void*, const void*, void*, void*, void*,
+                  const void*, void*, size_t, void*);
+
+  template <class F>
+  static void find(void* library, F& function, const char* name) {
+    function = (F)dlsym(library, name);
+    if (function == nullptr) {
+      std::printf("no %s\n", name);
+      std::exit(3);
+    }
+  }
+
+  explicit Library(const char* path) {
+    void* library = dlopen(path, RTLD_NOW);
+    if (library == nullptr) {
+      std::printf("%s\n", dlerror());
+      std::exit(3);
+    }
+    find(library, create, "cublasLtCreate");
+    find(library, describe, "cublasLtMatmulDescCreate");
+    find(library, set, "cublasLtMatmulDescSetAttribute");
+    find(library, layout, "cublasLtMatrixLayoutCreate");
+    find(library, prefer, "cublasLtMatmulPreferenceCreate");
+    find(library, setPreference, "cublasLtMatmulPreferenceSetAttribute");
+    find(library, choose, "cublasLtMatmulAlgoGetHeuristic");
+    find(library, multiply, "cublasLtMatmul");
+    create(&handle);
+    CHECK(cudaMalloc(&workspace, 64 << 20));
+  }
+};
+
+static double milliseconds(const std::function<void()>& work, int times);
+
+// out [m, n] = a [m, k] @ b, with b [n, k] transposed or [k, n]; the fastest of the first eight algorithms, and the first
+struct LibraryProduct {
+  Library& library;
+  void *product, *left, *right, *out;
+  std::vector<std::vector<unsigned char>> algorithms;
+  size_t best = 0;
+
+  LibraryProduct(Library& l, int m, int n, int k, bool transposed) : library(l) {
+    library.describe(&product, 68, 0);
+    int transpose = transposed, plain = 0;
+    library.set(product, 3, &transpose, 4);
+    library.set(product, 4, &plain, 4);
+    if (transposed) {
+      library.layout(&left, 14, k, n, k);
+    } else {
+      library.layout(&left, 14, n, k, n);
+    }
+    library.layout(&right, 14, k, m, k);
+    library.layout(&out, 14, n, m, n);
+    void* preference;
+    library.prefer(&preference);
+    size_t workspace = 64 << 20;
+    library.setPreference(preference, 1, &workspace, 8);
+    int ordered = 6;
+    library.setPreference(preference, 3, &ordered, 4);
+    std::vector<unsigned char> results(96 * 8);
+    int found = 0;
+    int status = library.choose(library.handle, product, left, right, out, out, preference, 8, results.data(), &found);
+    if (status != 0 || found == 0) {
+      std::printf("cuBLASLt finds no algorithm: %d\n", status);
+      std::exit(3);
+    }
+    for (int i = 0; i < found; i++) {
+      algorithms.emplace_back(results.begin() + 96 * i, results.begin() + 96 * i + 64);
+    }
+  }
+  void run(size_t algorithm, Bf16* to, const Bf16* a, const Bf16* b) {
+    float one = 1, zero = 0;
+    int status = library.multiply(
+        library.handle, product, &one, b, left, a, right, &zero, to, out, to, out, algorithms[algorithm].data(), library.workspace, 64 << 20,
+        nullptr);
+    if (status != 0) {
+      std::printf("cuBLASLt: %d\n", status);
+      std::exit(3);
+    }
+  }
+  void tune(Bf16* to, const Bf16* a, const Bf16* b) {
+    double least = 1e9;
+    for (size_t i = 0; i < algorithms.size(); i++) {
+      double time = milliseconds([&] { run(i, to, a, b); }, 5);
+      if (time < least) {
+        least = time;
+        best = i;
+      }
+    }
+  }
+  void run(Bf16* to, const Bf16* a, const Bf16* b) { run(best, to, a, b); }
+};
+
+// ---- reference in double, of some rows
+
+__global__ void referenceProduct(double* out, const int* rows, int rowCount, const Bf16* x, const Bf16* w, int n, int k, bool across) {
+  for (i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x; i < (i64)rowCount * n; i += (i64)gridDim.x * blockDim.x) {
+    int column = (int)(i % n);
+    const Bf16* own = x + (i64)rows[i / n] * k;
+    double sum = 0;
+    for (int j = 0; j < k; j++) {
+      Bf16 weight = across ? w[(i64)j * n + column] : w[(i64)column * k + j];
+      sum += (double)__uint_as_float((u32)own[j] << 16) * (double)__uint_as_float((u32)weight << 16);
+    }
+    out[i] = sum;
+  }
+}
+
+static std::vector<int> someRows(int rows) {
+  std::vector<int> chosen;
+  for (int r = 0; r < rows; r++) {
+    if (rows <= 700 || r < 130 || r >= rows - 260 || r % 257 == 0) {
+      chosen.push_back(r);
+    }
+  }
+  return chosen;
+}
+
+static std::vector<double> product(const std::vector<int>& rows, const Matrix& x, const Matrix& w, int n, bool across) {
+  int* chosen;
+  double* out;
+  CHECK(cudaMalloc(&chosen, 4 * rows.size()));
+  CHECK(cudaMalloc(&out, 8 * rows.size() * n));
+  CHECK(cudaMemcpy(chosen, rows.data(), 4 * rows.size(), cudaMemcpyHostToDevice));
+  referenceProduct<<<4096, 256>>>(out, chosen, (int)rows.size(), x.device, w.device, n, x.columns, across);
+  std::vector<double> values(rows.size() * n);
+  CHECK(cudaMemcpy(values.data(), out, 8 * values.size(), cudaMemcpyDeviceToHost));
+  cudaFree(chosen);
+  cudaFree(out);
+  return values;
+}
+
+// How far a result is from what it should be; rows behind it must be as they were.
+struct Comparison {
+  double difference = 0, size = 0, most = 0;
+  bool finite = true;
+
+  void add(double wanted, double got) {
+    if (!(std::fabs(got) < 1e30)) {
+      finite = false;
+    }
+    difference += (got - wanted) * (got - wanted);
+    size += wanted * wanted;
+    most = std::max(most, std::fabs(got - wanted));
+  }
+  double relative() const { return std::sqrt(difference / std::max(size, 1e-30)); }
+};
+
+static bool isPoison(const std::vector<Bf16>& values, size_t from) {
+  return std::all_of(values.begin() + from, values.end(), [](Bf16 bits) { return bits == 0xfdfd; });
+}
+
+static void report(const std::string& name, const Comparison& c, bool untouched, bool same) {
+  bool good = c.finite && c.relative() < 4e-3 && untouched && same;
+  failures += !good;
+  std::printf("%s %-58s %.2e of the norm, at most %.2e%s%s%s\n", good ? "ok  " : "FAIL", name.c_str(), c.relative(), c.most,
+              c.finite ? "" : ", not finite", untouched ? "" : ", WROTE BEHIND THE END", same ? "" : ", OTHER BITS");
+}
+
+// ---- heads
+
+struct HeadsCase {
+  int rows, inner;
+  int heads[3];
+  bool rotated[3];
+  Matrix x, weights, a, b, c;
+  int* positions;
+  double* frequencies;
+  std::vector<int> hostPositions;
+
+  HeadsCase(int rows, int inner, int ha, int hb, int hc, bool ra = true, bool rb = true, bool rc = false)
+      : rows(rows),
+        inner(inner),
+        heads{ha, hb, hc},
+        rotated{ra, rb, rc},
+        x(rows, inner),
+        weights(64 * (ha + hb + hc), inner),
+        a(rows, std::max(1, 64 * ha)),
+        b(rows, std::max(1, 64 * hb)),
+        c(rows, std::max(1, 64 * hc)) {
+    x.fill(1, 1.0f);
+    weights.fill(2, 1 / std::sqrt((float)inner));
+    std::vector<double> f(32);
+    for (int i = 0; i < 32; i++) {
+      f[i] = std::pow(10000.0, -2.0 * i / 64);
+    }
+    for (int r = 0; r < rows; r++) {
+      hostPositions.push_back((int)((u32)r * 2654435761u % 2048));
+    }
+    CHECK(cudaMalloc(&positions, 4 * (size_t)rows));
+    CHECK(cudaMalloc(&frequencies, 8 * 32));
+    CHECK(cudaMemcpy(positions, hostPositions.data(), 4 * (size_t)rows, cudaMemcpyHostToDevice));
+    CHECK(cudaMemcpy(frequencies, f.data(), 8 * 32, cudaMemcpyHostToDevice));
+  }
+  ~HeadsCase() {
+    cudaFree(positions);
+    cudaFree(frequencies);
+  }
+  Matrix& out(int i) { return i == 0 ? a : i == 1 ? b : c; }
+  int allHeads() const { return heads[0] + heads[1] + heads[2]; }
+  double flops() const { return 2.0 * rows * inner * 64 * allHeads(); }
+  LinearsArguments arguments() {
+    LinearsArguments g;
+    g.x = boxes(x.device, rows, inner, 128);
+    g.weights = arranged(weights.device, weights.rows, inner, 64);
+    int end = 0;
+    g.rotated = 0;
+    for (int i = 0; i < 3; i++) {
+      end += heads[i];
+      g.outs[i] = out(i).device;
+      g.ends[i] = end;
+      g.rotated |= rotated[i] ? 1 << i : 0;
+    }
+    g.positions = positions;
+    g.frequencies = frequencies;
+    g.rows = rows;
+    g.inner = inner;
+    return g;
+  }
+  template <class K>
+  void run(K kernel, int cluster) {
+    launch(kernel, arguments(), cluster, (allHeads() + 3) / 4, LINEARS_BYTES);
+  }
+  template <class K>
+  void check(const std::string& name, K kernel, int cluster) {
+    std::vector<std::vector<Bf16>> results[2];
+    for (int turn = 0; turn < 2; turn++) {
+      for (int i = 0; i < 3; i++) {
+        out(i).poison();
+      }
+      run(kernel, cluster);
+      CHECK(cudaDeviceSynchronize());
+      for (int i = 0; i < 3; i++) {
+        results[turn].push_back(out(i).host());
+      }
+    }
+    std::vector<int> chosen = someRows(rows);
+    int n = 64 * allHeads();
+    std::vector<double> wanted = product(chosen, x, weights, n, false);
+    bool same = results[0] == results[1];
+    for (int i = 0, before = 0; i < 3; before += heads[i], i++) {
+      if (heads[i] == 0) {
+        continue;
+      }
+      Comparison comparison;
+      for (size_t r = 0; r < chosen.size(); r++) {
+        for (int h = 0; h < heads[i]; h++) {
+          const double* own = &wanted[r * n + 64 * (before + h)];
+          const Bf16* got = &results[0][i][(size_t)chosen[r] * 64 * heads[i] + 64 * h];
+          for (int p = 0; p < 32; p++) {
+            double angle = rotated[i] ? hostPositions[chosen[r]] * std::pow(10000.0, -2.0 * p / 64) : 0;
+            comparison.add(own[p] * std::cos(angle) - own[p + 32] * std::sin(angle), toFloat(got[p]));
+            comparison.add(own[p + 32] * std::cos(angle) + own[p] * std::sin(angle), toFloat(got[p + 32]));
+          }
+        }
+      }
+      report(name + ", tensor " + std::to_string(i), comparison, isPoison(results[0][i], (size_t)rows * 64 * heads[i]), same);
+    }
+  }
+};
+
+// ---- gated unit
+
+struct GatedCase {
+  int rows, inner, forward;
+  Matrix x, weights, gate, up, activated;
+  Matrix dy, down, packed, again; // of the gradient; gate and up are read
+
+  GatedCase(int rows, int inner, int forward)
+      : rows(rows),
+        inner(inner),
+        forward(forward),
+        x(rows, inner),
+        weights(2 * forward, inner),
+        gate(rows, forward),
+        up(rows, forward),
+        activated(rows, forward),
+        dy(rows, inner),
+        down(inner, forward),
+        packed(rows, 2 * forward),
+        again(rows, forward) {
+    x.fill(3, 1.0f);
+    weights.fill(4, 1.5f / std::sqrt((float)inner));
+    dy.fill(5, 1.0f);
+    down.fill(6, 1 / std::sqrt((float)inner));
+  }
+  double flops() const { return 4.0 * rows * inner * forward; }
+  GatedLinearsArguments arguments() {
+    return {boxes(x.device, rows, inner, 128),
+            boxes(weights.device, weights.rows, inner, 128),
+            boxes(gate.device, rows, forward, 16),
+            boxes(up.device, rows, forward, 16),
+            boxes(activated.device, rows, forward, 16),
+            rows,
+            inner,
+            forward};
+  }
+  GatedBackwardArguments backwardArguments() {
+    return {boxes(dy.device, rows, inner, 128),
+            boxes(down.device, inner, forward, 64),
+            boxes(down.device, inner, forward, 32),
+            boxes(packed.device, rows, 2 * forward, 16),
+            boxes(again.device, rows, forward, 16),
+            gate.device,
+            up.device,
+            rows,
+            inner,
+            forward};
+  }
+  template <class K>
+  void run(K kernel, int cluster) {
+    launch(kernel, arguments(), cluster, (forward + 127) / 128, GATED_BYTES);
+  }
+  template <class K>
+  void runBackward(K kernel, int cluster) {
+    launch(kernel, backwardArguments(), cluster, (forward + 191) / 192, BACKWARD_BYTES);
+  }
+  template <class K>
+  void check(const std::string& name, K kernel, int cluster) {
+    std::vector<std::vector<Bf16>> results[2];
+    Matrix* outs[] = {&gate, &up, &activated};
+    for (int turn = 0; turn < 2; turn++) {
+      for (Matrix* out : outs) {
+        out->poison();
+      }
+      run(kernel, cluster);
+      CHECK(cudaDeviceSynchronize());
+      for (Matrix* out : outs) {
+        results[turn].push_back(out->host());
+      }
+    }
+    std::vector<int> chosen = someRows(rows);
+    std::vector<double> wanted = product(chosen, x, weights, 2 * forward, false);
+    bool same = results[0] == results[1];
+    Comparison comparison[3];
+    for (size_t r = 0; r < chosen.size(); r++) {
+      for (int f = 0; f < forward; f++) {
+        size_t at = (size_t)chosen[r] * forward + f;
+        float g = toFloat(results[0][0][at]), u = toFloat(results[0][1][at]);
+        comparison[0].add(wanted[r * 2 * forward + f], g);
+        comparison[1].add(wanted[r * 2 * forward + forward + f], u);
+        comparison[2].add(g / (1 + std::exp(-(double)g)) * u, toFloat(results[0][2][at])); // of what was kept
+      }
+    }
+    const char* names[] = {", gate", ", up", ", activated"};
+    for (int i = 0; i < 3; i++) {
+      report(name + names[i], comparison[i], isPoison(results[0][i], (size_t)rows * forward), same);
+    }
+  }
+  template <class K>
+  void checkBackward(const std::string& name, K kernel, int cluster) {
+    gate.fill(7, 1.5f);
+    up.fill(8, 1.0f);
+    std::vector<std::vector<Bf16>> results[2];
+    for (int turn = 0; turn < 2; turn++) {
+      packed.poison();
+      again.poison();
+      runBackward(kernel, cluster);
+      CHECK(cudaDeviceSynchronize());
+      results[turn] = {packed.host(), again.host()};
+    }
+    std::vector<Bf16> gates = gate.host(), ups = up.host();
+    std::vector<int> chosen = someRows(rows);
+    std::vector<double> wanted = product(chosen, dy, down, forward, true);
+    bool same = results[0] == results[1];
+    Comparison comparison[3];
+    for (size_t r = 0; r < chosen.size(); r++) {
+      for (int f = 0; f < forward; f++) {
+        size_t at = (size_t)chosen[r] * forward + f;
+        size_t in = (size_t)chosen[r] * 2 * forward + f;
+        double g = toFloat(gates[at]), u = toFloat(ups[at]), d = wanted[r * forward + f];
+        double s = 1 / (1 + std::exp(-g));
+        comparison[0].add(d * u * s * (1 + g * (1 - s)), toFloat(results[0][0][in]));
+        comparison[1].add(d * g * s, toFloat(results[0][0][in + forward]));
+        comparison[2].add(g * s * u, toFloat(results[0][1][at]));
+      }
+    }
+    const char* names[] = {", dgate", ", dup", ", activated"};
+    for (int i = 0; i < 3; i++) {
+      report(name + names[i], comparison[i], isPoison(results[0][i / 2], (size_t)rows * forward * (i < 2 ? 2 : 1)), same);
+    }
+  }
+};
+
+// ---- checks
+
+static bool wants(const std::string& part, const char* name) {
+  return part == "all" || part == name;
+}
+
+static void checkAll(const std::string& part) {
+  struct {
+    int rows, inner, a, b, c;
+  } heads[] = {{300, 960, 15, 5, 5}, {1, 64, 1, 0, 0}, {127, 128, 2, 1, 1}, {129, 64, 3, 2, 0}, {513, 200, 4, 4, 3}, {1000, 576, 9, 3, 3},
+               {3001, 960, 15, 5, 5}};
+  for (auto& s : heads) {
+    if (!wants(part, "heads")) {
+      break;
+    }
+    std::string name = "heads " + std::to_string(s.rows) + " x " + std::to_string(s.inner) + ", " + std::to_string(s.a) + "+" +
+                       std::to_string(s.b) + "+" + std::to_string(s.c);
+    HeadsCase c(s.rows, s.inner, s.a, s.b, s.c, true, s.b > 0, s.rows == 127);
+    c.check(name, hopperLinears, 2);
+    c.check(name + ", alone", linearsAlone, 1);
+  }
+  struct {
+    int rows, inner, forward;
+  } gated[] = {{300, 960, 2560}, {1, 64, 128}, {127, 128, 256}, {129, 200, 320}, {513, 64, 192}, {1000, 576, 1536}, {3001, 960, 2560}};
+  for (auto& s : gated) {
+    std::string name = std::to_string(s.rows) + " x " + std::to_string(s.inner) + " x " + std::to_string(s.forward);
+    GatedCase c(s.rows, s.inner, s.forward);
+    if (wants(part, "gated")) {
+      c.check("gated " + name, hopperGatedLinears, 2);
+      c.check("gated " + name + ", alone", gatedLinearsAlone, 1);
+    }
+    if (wants(part, "backward")) {
+      c.checkBackward("gated backward " + name, hopperGatedBackward, 2);
+      c.checkBackward("gated backward " + name + ", alone", gatedBackwardAlone, 1);
+    }
+  }
+  std::fflush(stdout);
+}
+
+// ---- timings
+
+static double milliseconds(const std::function<void()>& work, int times) {
+  cudaEvent_t begin, end;
+  CHECK(cudaEventCreate(&begin));
+  CHECK(cudaEventCreate(&end));
+  std::vector<float> measured;
+  const int TOGETHER = 4;
+  for (int i = 0; i < times + 1; i++) {
+    CHECK(cudaEventRecord(begin));
+    for (int j = 0; j < TOGETHER; j++) {
+      work();
+    }
+    CHECK(cudaEventRecord(end));
+    CHECK(cudaEventSynchronize(end));
+    float ms;
+    CHECK(cudaEventElapsedTime(&ms, begin, end));
+    if (i > 0) {
+      measured.push_back(ms / TOGETHER);
+    }
+  }
+  CHECK(cudaEventDestroy(begin));
+  CHECK(cudaEventDestroy(end));
+  std::sort(measured.begin(), measured.end());
+  return measured[measured.size() / 2];
+}
+
+// Ways to do the same work, timed in turns so that the card's clock is the same for all.
+struct Ways {
+  struct Way {
+    std::string name;
+    double flops;
+    std::function<void()> work;
+  };
+  std::vector<Way> ways;
+
+  void add(const std::string& name, double flops, const std::function<void()>& work) { ways.push_back({name, flops, work}); }
+
+  // each as a ratio to the first
+  void time() {
+    const int ROUNDS = 15, TOGETHER = 4;
+    cudaEvent_t begin, end;
+    CHECK(cudaEventCreate(&begin));
+    CHECK(cudaEventCreate(&end));
+    std::vector<std::vector<float>> measured(ways.size());
+    for (int round = 0; round < ROUNDS + 2; round++) {
+      for (size_t i = 0; i < ways.size(); i++) {
+        CHECK(cudaEventRecord(begin));
+        for (int j = 0; j < TOGETHER; j++) {
+          ways[i].work();
+        }
+        CHECK(cudaEventRecord(end));
+        CHECK(cudaEventSynchronize(end));
+        float ms;
+        CHECK(cudaEventElapsedTime(&ms, begin, end));
+        if (round >= 2) {
+          measured[i].push_back(ms / TOGETHER);
+        }
+      }
+    }
+    CHECK(cudaEventDestroy(begin));
+    CHECK(cudaEventDestroy(end));
+    double first = 0;
+    for (size_t i = 0; i < ways.size(); i++) {
+      std::sort(measured[i].begin(), measured[i].end());
+      double ms = measured[i][ROUNDS / 2];
+      first = i == 0 ? ms : first;
+      std::printf("  %-40s %7.4f ms (%.4f to %.4f) %5.0f TFLOP/s, %.2f of the first\n", ways[i].name.c_str(), ms, measured[i].front(),
+                  measured[i].back(), ways[i].flops / ms * 1e-9, ms / first);
+    }
+    std::fflush(stdout);
+  }
+};
+
+static void timeHeads(Library& library, int rows, int inner, int ha, int hb, int hc) {
+  HeadsCase c(rows, inner, ha, hb, hc);
+  int n = 64 * c.allHeads();
+  Matrix packed(rows, n);
+  std::printf("heads: %d rows, %d to %d\n", rows, inner, n);
+  LibraryProduct product(library, rows, n, inner, true);
+  product.tune(packed.device, c.x.device, c.weights.device);
+  auto split = [&] {
+    int chunks = (c.allHeads() + 4) / 5;
+    i64 threads = (i64)rows * chunks * 4;
+    int blocks = (int)std::min<i64>((threads + 255) / 256, 16 * multiprocessors);
+    narrowSplit<<<blocks, 256>>>(
+        (uint4*)packed.device, (uint4*)c.a.device, (uint4*)c.b.device, (uint4*)c.c.device, c.positions, c.frequencies, rows, 64, ha, ha + hb,
+        ha + hb + hc, 3);
+  };
+  auto multiply = [&] { product.run(packed.device, c.x.device, c.weights.device); };
+  Ways ways;
+  ways.add("cuBLASLt and narrowSplit", c.flops(), [&] {
+    multiply();
+    split();
+  });
+  ways.add("cuBLASLt, its product alone", c.flops(), multiply);
+  ways.add("narrowSplit alone", 0, split);
+  ways.add("hopperLinears", c.flops(), [&] { c.run(hopperLinears, 2); });
+  ways.add("alone (no clusters)", c.flops(), [&] { c.run(linearsAlone, 1); });
+  ways.time();
+}
+
+static void timeGated(Library& library, int rows, int inner, int forward) {
+  GatedCase c(rows, inner, forward);
+  std::printf("gated: %d rows, %d to 2 x %d\n", rows, inner, forward);
+  int vectors = forward / 8;
+  int blocks = (int)std::min<i64>(((i64)rows * vectors + 255) / 256, 16 * multiprocessors);
+  LibraryProduct half(library, rows, forward, inner, true);
+  half.tune(c.gate.device, c.x.device, c.weights.device);
+  LibraryProduct whole(library, rows, 2 * forward, inner, true);
+  whole.tune(c.packed.device, c.x.device, c.weights.device);
+  Ways ways;
+  ways.add("cuBLASLt twice and narrowSwiGlu", c.flops(), [&] {
+    half.run(c.gate.device, c.x.device, c.weights.device);
+    half.run(c.up.device, c.x.device, c.weights.device + (i64)forward * inner);
+    narrowSwiGlu<<<blocks, 256>>>((uint4*)c.activated.device, (uint4*)c.gate.device, (uint4*)c.up.device, rows, nullptr, vectors);
+  });
+  ways.add("cuBLASLt, both products as one", c.flops(), [&] { whole.run(c.packed.device, c.x.device, c.weights.device); });
+  ways.add("hopperGatedLinears", c.flops(), [&] { c.run(hopperGatedLinears, 2); });
+  ways.add("alone (no clusters)", c.flops(), [&] { c.run(gatedLinearsAlone, 1); });
+  ways.time();
+}
+
+static void timeBackward(Library& library, int rows, int inner, int forward) {
+  GatedCase c(rows, inner, forward);
+  int vectors = forward / 8;
+  int blocks = (int)std::min<i64>(((i64)rows * vectors + 255) / 256, 16 * multiprocessors);
+  std::printf("gated backward: %d rows, %d to %d\n", rows, inner, forward);
+  c.gate.fill(7, 1.5f);
+  c.up.fill(8, 1.0f);
+  Matrix dinner(rows, forward), dgate(rows, forward), dup(rows, forward);
+  LibraryProduct back(library, rows, forward, inner, false);
+  back.tune(dinner.device, c.dy.device, c.down.device);
+  double flops = c.flops() / 2;
+  auto multiply = [&] { back.run(dinner.device, c.dy.device, c.down.device); };
+  Ways ways;
+  ways.add("cuBLASLt and narrowSwiGluBackward", flops, [&] {
+    multiply();
+    narrowSwiGluBackward<<<blocks, 256>>>(
+        (uint4*)dgate.device, (uint4*)dup.device, (uint4*)c.again.device, (uint4*)c.gate.device, (uint4*)c.up.device, (uint4*)dinner.device,
+        rows, nullptr, vectors);
+  });
+  ways.add("cuBLASLt, its product alone", flops, multiply);
+  ways.add("hopperGatedBackward", flops, [&] { c.runBackward(hopperGatedBackward, 2); });
+  ways.add("alone (no clusters)", flops, [&] { c.runBackward(gatedBackwardAlone, 1); });
+  ways.time();
+}
+
+int main(int count, char** words) {
+  std::string what = count > 1 ? words[1] : "";
+  if (!(what == "check" && count > 2) && !(what == "time" && count > 3)) {
+    std::printf("usage: products_bench check PART | products_bench time PART LIBRARY\n");
+    return 2;
+  }
+  std::string part = words[2];
+  cudaDeviceProp device;
+  CHECK(cudaGetDeviceProperties(&device, 0));
+  multiprocessors = device.multiProcessorCount;
+  std::printf("%s, %d multiprocessors\n", device.name, multiprocessors);
+  if (what == "check") {
+    checkAll(part);
+  } else {
+    Library library(words[3]);
+    struct {
+      int rows, inner, heads, keyHeads, forward;
+    } sizes[] = {{32768, 960, 15, 5, 2560}, {21845, 960, 15, 5, 2560}, {10922, 960, 15, 5, 2560}, {32768, 576, 9, 3, 1536}};
+    for (auto& s : sizes) {
+      if (wants(part, "heads")) {
+        timeHeads(library, s.rows, s.inner, s.heads, s.keyHeads, s.keyHeads);
+      }
+      if (wants(part, "gated")) {
+        timeGated(library, s.rows, s.inner, s.forward);
+      }
+      if (wants(part, "backward")) {
+        timeBackward(library, s.rows, s.inner, s.forward);
+      }
+    }
+  }
+  CHECK(cudaDeviceSynchronize());
+  std::printf("%d checks failed\n", failures);
+  return failures > 0;
+}

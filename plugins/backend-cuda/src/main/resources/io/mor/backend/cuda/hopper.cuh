@@ -1,0 +1,252 @@
+// What the kernels for Hopper (compute capability 9.0) share: barriers in shared memory, rings of places that one warpgroup fills and others
+// read, the copy engine, wgmma. For other cards it is empty.
+#pragma once
+#include "flash.cuh"
+
+#define WARPGROUP 128
+
+// What cuTensorMapEncodeTiled makes.
+struct __align__(64) TensorMap {
+  u64 words[16];
+};
+
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+
+// ---- barriers in shared memory
+
+__device__ __forceinline__ void initialize(u32 barrier, int arrivals) {
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
+}
+
+__device__ __forceinline__ void arrive(u32 barrier) {
+  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
+
+__device__ __forceinline__ bool isDone(u32 barrier, u32 parity) {
+  u32 done;
+  asm volatile(
+      "{\n"
+      ".reg .pred p;\n"
+      "mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n"
+      "selp.u32 %0, 1, 0, p;\n"
+      "}\n"
+      : "=r"(done)
+      : "r"(barrier), "r"(parity)
+      : "memory");
+  return done;
+}
+
+__device__ __forceinline__ void await(u32 barrier, u32 parity) {
+  while (!isDone(barrier, parity)) {
+  }
+}
+
+// A ring of STAGES places in shared memory with a barrier for full and one for empty each; the n-th use of the ring is counted from 0.
+template <int STAGES>
+struct Ring {
+  u32 barriers; // full 0, empty 0, full 1, ...
+
+  static constexpr int BYTES = 16 * STAGES;
+
+  __device__ __forceinline__ void start(int fillers, int readers) {
+#pragma unroll
+    for (int i = 0; i < STAGES; i++) {
+      initialize(barriers + 16 * i, fillers);
+      initialize(barriers + 16 * i + 8, readers);
+    }
+  }
+  static __device__ __forceinline__ int place(u32 n) { return n % STAGES; }
+  static __device__ __forceinline__ u32 parity(u32 n) { return n / STAGES % 2; }
+  __device__ __forceinline__ u32 full(u32 n) const { return barriers + 16 * place(n); }
+  __device__ __forceinline__ u32 empty(u32 n) const { return barriers + 16 * place(n) + 8; }
+  __device__ __forceinline__ void awaitFull(u32 n) const { await(full(n), parity(n)); }
+  // by one lane of each warp when the warp has read all it needs
+  __device__ __forceinline__ void release(u32 n) const {
+    if (threadIdx.x % WARP == 0) {
+      arrive(empty(n));
+    }
+  }
+};
+
+template <int REGISTERS>
+__device__ __forceinline__ void takeRegisters() {
+  asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(REGISTERS));
+}
+
+template <int REGISTERS>
+__device__ __forceinline__ void giveRegisters() {
+  asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(REGISTERS));
+}
+
+// ---- clusters of blocks
+
+template <int CLUSTER>
+__device__ __forceinline__ int rankInCluster() {
+  if constexpr (CLUSTER == 1) {
+    return 0;
+  }
+  u32 rank;
+  asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+  return (int)rank;
+}
+
+// All threads of all blocks of a cluster, or of the block alone; what was written before can be read after.
+template <int CLUSTER>
+__device__ __forceinline__ void awaitAll() {
+  if constexpr (CLUSTER == 1) {
+    __syncthreads();
+  } else {
+    asm volatile("barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;" ::: "memory");
+  }
+}
+
+// Arrives at the barrier that lies at the same place in another block of the cluster, or in this one.
+__device__ __forceinline__ void arriveAt(u32 barrier, int rank) {
+  asm volatile(
+      "{\n"
+      ".reg .b32 there;\n"
+      "mapa.shared::cluster.u32 there, %0, %1;\n"
+      "mbarrier.arrive.shared::cluster.b64 _, [there];\n"
+      "}\n" ::"r"(barrier),
+      "r"(rank)
+      : "memory");
+}
+
+// ---- the copy engine
+
+// Barriers that were started can be seen by the copy engine and by other blocks.
+__device__ __forceinline__ void publishBarriers() {
+  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+}
+
+// This thread's ordinary writes to shared memory can be seen by the copy engine and by wgmma.
+__device__ __forceinline__ void publishWrites() {
+  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
+
+// Arrives, and makes the barrier await bytes that are copied.
+__device__ __forceinline__ void expect(u32 barrier, int bytes) {
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
+}
+
+// Arrives when the chunks that this thread has begun to copy are there.
+__device__ __forceinline__ void arriveAfterCopies(u32 barrier) {
+  asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(barrier) : "memory");
+}
+
+// A box of a matrix from column and row on; what lies outside the matrix becomes zeros.
+__device__ __forceinline__ void copyBox(u32 to, const TensorMap& map, int column, int row, u32 barrier) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];" ::"r"(to), "l"(&map),
+      "r"(column), "r"(row), "r"(barrier)
+      : "memory");
+}
+
+// The same, to the same place in all blocks of a cluster, at whose own barriers it arrives.
+template <int CLUSTER>
+__device__ __forceinline__ void copyBoxToAll(u32 to, const TensorMap& map, int column, int row, u32 barrier) {
+  if constexpr (CLUSTER == 1) {
+    copyBox(to, map, column, row, barrier);
+  } else {
+    unsigned short all = (1 << CLUSTER) - 1;
+    asm volatile(
+        "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1, {%2, %3}], [%4], %5;" ::"r"(
+            to),
+        "l"(&map), "r"(column), "r"(row), "r"(barrier), "h"(all)
+        : "memory");
+  }
+}
+
+// As copyBoxToAll, from a map of five dimensions of which the first and the last are chosen.
+template <int CLUSTER>
+__device__ __forceinline__ void copyGroupsToAll(u32 to, const TensorMap& map, int column, int group, u32 barrier) {
+  if constexpr (CLUSTER == 1) {
+    asm volatile(
+        "cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %3, %3, %4}], [%5];" ::"r"(to),
+        "l"(&map), "r"(column), "r"(0), "r"(group), "r"(barrier)
+        : "memory");
+  } else {
+    unsigned short all = (1 << CLUSTER) - 1;
+    asm volatile(
+        "cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1, {%2, %3, %3, %3, "
+        "%4}], [%5], %6;" ::"r"(to),
+        "l"(&map), "r"(column), "r"(0), "r"(group), "r"(barrier), "h"(all)
+        : "memory");
+  }
+}
+
+// A box to the second-level cache.
+__device__ __forceinline__ void fetchBox(const TensorMap& map, int column, int row) {
+  asm volatile("cp.async.bulk.prefetch.tensor.2d.L2.global [%0, {%1, %2}];" ::"l"(&map), "r"(column), "r"(row) : "memory");
+}
+
+// Shared memory to a box of a matrix; what lies outside the matrix is not written.
+__device__ __forceinline__ void storeBox(const TensorMap& map, int column, int row, u32 from) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%1, %2}], [%3];" ::"l"(&map), "r"(column), "r"(row), "r"(from)
+      : "memory");
+}
+
+// Ends a group of this thread's stores of boxes.
+__device__ __forceinline__ void commitStores() {
+  asm volatile("cp.async.bulk.commit_group;" ::: "memory");
+}
+
+// Waits until all but the last PENDING of this thread's groups have been read from shared memory.
+template <int PENDING>
+__device__ __forceinline__ void awaitStores() {
+  asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(PENDING) : "memory");
+}
+
+// Four matrices [8, 8] of a fragment to shared memory, the counterpart of loadMatrices.
+__device__ __forceinline__ void storeMatrices(u32 address, const u32 (&from)[4]) {
+  asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(from[0]), "r"(from[1]), "r"(from[2]),
+               "r"(from[3])
+               : "memory");
+}
+
+// ---- wgmma
+
+// A tile of rows of 128 bytes, swizzled by 128 bytes: 8 rows are 1024 bytes. For operands along their rows as for operands across them.
+__device__ __forceinline__ u64 describe(u32 tile) {
+  constexpr u64 LAYOUT = ((u64)1 << 62) | ((u64)(1024 >> 4) << 32) | ((u64)(1024 >> 4) << 16);
+  return LAYOUT | (u64)((tile & 0x3ffff) >> 4);
+}
+
+// As describe, of an operand whose rows are what is summed over: its next 64 columns are so many bytes on.
+__device__ __forceinline__ u64 describeAcross(u32 tile, int toNextColumns) {
+  constexpr u64 LAYOUT = ((u64)1 << 62) | ((u64)(1024 >> 4) << 32);
+  return LAYOUT | ((u64)(toNextColumns >> 4) << 16) | (u64)((tile & 0x3ffff) >> 4);
+}
+
+// Between ordinary uses of a fragment and its uses by wgmma: keeps the compiler from moving them.
+template <int GROUPS>
+__device__ __forceinline__ void hold(float (&fragment)[GROUPS][4]) {
+#pragma unroll
+  for (int j = 0; j < GROUPS; j++) {
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+      asm volatile("" : "+f"(fragment[j][i])::"memory");
+    }
+  }
+}
+
+__device__ __forceinline__ void beginProducts() {
+  asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+}
+
+__device__ __forceinline__ void commitProducts() {
+  asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+}
+
+template <int PENDING>
+__device__ __forceinline__ void awaitProducts() {
+  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(PENDING) : "memory");
+}
+
+// A value that all lanes have, said so that the compiler knows: wgmma must not be under a condition that it believes to differ between lanes.
+__device__ __forceinline__ int uniform(int value) {
+  return __shfl_sync(FULL_MASK, value, 0);
+}
+
+#endif

@@ -1,0 +1,755 @@
+// Matrix products in bfloat16 on Hopper (compute capability 9.0) that do in their last step what else would be a pass over their results: heads
+// rotated and dealt to their tensors, a gated unit, a gated unit's gradient. Elsewhere the kernels are empty.
+//
+// A block stays on its multiprocessor and makes tiles of 128 rows by 256 or 192 columns, columns first, so that rows are read from far memory once.
+// One thread lets the copy engine bring 64 columns of both factors at a time; two warpgroups of 64 rows each multiply. What is to be done with the
+// results of a tile is done piece by piece between the products of the next tile, for which they are held in registers: so the tensor cores do not
+// wait for it, and what it reads and writes is spread over the whole time. Two blocks of a cluster take neighbouring rows, and each brings half of
+// the other factor for both.
+//
+// Every sum is owned by one thread and made in the order of the columns, so the same call gives the same bits; what is outside a matrix counts as zeros.
+#include "hopper.cuh"
+
+#define HEAD 64
+#ifndef FETCHES
+#define FETCHES 1
+#endif
+#define TILE_ROWS 128
+#define DEPTH 64 // columns of the factors at a time
+#define LEFT_BYTES (TILE_ROWS * DEPTH * 2)
+#define PART_BYTES (64 * DEPTH * 2) // of 64 columns of the result
+#define PRODUCT_THREADS 384
+
+// ---- arguments, each a word of eight bytes or a map
+
+struct LinearsArguments {
+  TensorMap x;          // [rows, inner], boxes [128, 64]
+  TensorMap weights;    // [64 heads, inner], boxes [64, 64] of arranged rows, see below
+  Bf16* outs[3];        // [rows, 64 heads] each
+  i64 ends[3];          // the head after the last of each
+  const int* positions; // [rows]
+  const double* frequencies; // [32]
+  i64 rows;
+  i64 inner;
+  i64 rotated; // a bit for each
+};
+
+struct GatedLinearsArguments {
+  TensorMap x;       // [rows, inner], boxes [128, 64]
+  TensorMap weights; // [2 feedForward, inner]: gate's, then up's; boxes [128, 64]
+  TensorMap gate;    // [rows, feedForward] each, boxes [16, 64]
+  TensorMap up;
+  TensorMap activated;
+  i64 rows;
+  i64 inner;
+  i64 feedForward;
+};
+
+struct GatedBackwardArguments {
+  TensorMap dy;        // [rows, inner], boxes [128, 64]
+  TensorMap weights;   // [inner, feedForward], boxes [64, 64]
+  TensorMap halfWeights; // the same, boxes [32, 64]
+  TensorMap packed;    // [rows, 2 feedForward], boxes [16, 64]
+  TensorMap activated; // [rows, feedForward], boxes [16, 64]
+  const Bf16* gate;    // [rows, feedForward] each
+  const Bf16* up;
+  i64 rows;
+  i64 inner;
+  i64 feedForward;
+};
+
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+
+// clang-format off
+// The first COLUMNS of d [64, 8 GROUPS] (+)= a [64, 16] @ b, both in shared memory; with add 0 they are set. b is [COLUMNS, 16], with ACROSS
+// [16, COLUMNS].
+template <int COLUMNS, int ACROSS, int GROUPS>
+__device__ __forceinline__ void multiplyTileAsync(float (&d)[GROUPS][4], u64 a, u64 b, int add) {
+  if constexpr (COLUMNS == 64) {
+    asm volatile(
+      "{\n"
+      ".reg .pred p;\n"
+      "setp.ne.b32 p, %34, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
+      "}, %32, %33, p, 1, 1, 0, %35;\n"
+      "}\n"
+      : "+f"(d[0][0]), "+f"(d[0][1]), "+f"(d[0][2]), "+f"(d[0][3]), "+f"(d[1][0]), "+f"(d[1][1]), "+f"(d[1][2]), "+f"(d[1][3]), "+f"(d[2][0]), "+f"(d[2][1]), "+f"(d[2][2]), "+f"(d[2][3]), "+f"(d[3][0]), "+f"(d[3][1]), "+f"(d[3][2]), "+f"(d[3][3]),
+        "+f"(d[4][0]), "+f"(d[4][1]), "+f"(d[4][2]), "+f"(d[4][3]), "+f"(d[5][0]), "+f"(d[5][1]), "+f"(d[5][2]), "+f"(d[5][3]), "+f"(d[6][0]), "+f"(d[6][1]), "+f"(d[6][2]), "+f"(d[6][3]), "+f"(d[7][0]), "+f"(d[7][1]), "+f"(d[7][2]), "+f"(d[7][3])
+      : "l"(a), "l"(b), "r"(add), "n"(ACROSS));
+  } else if constexpr (COLUMNS == 128) {
+    asm volatile(
+      "{\n"
+      ".reg .pred p;\n"
+      "setp.ne.b32 p, %66, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+      "}, %64, %65, p, 1, 1, 0, %67;\n"
+      "}\n"
+      : "+f"(d[0][0]), "+f"(d[0][1]), "+f"(d[0][2]), "+f"(d[0][3]), "+f"(d[1][0]), "+f"(d[1][1]), "+f"(d[1][2]), "+f"(d[1][3]), "+f"(d[2][0]), "+f"(d[2][1]), "+f"(d[2][2]), "+f"(d[2][3]), "+f"(d[3][0]), "+f"(d[3][1]), "+f"(d[3][2]), "+f"(d[3][3]),
+        "+f"(d[4][0]), "+f"(d[4][1]), "+f"(d[4][2]), "+f"(d[4][3]), "+f"(d[5][0]), "+f"(d[5][1]), "+f"(d[5][2]), "+f"(d[5][3]), "+f"(d[6][0]), "+f"(d[6][1]), "+f"(d[6][2]), "+f"(d[6][3]), "+f"(d[7][0]), "+f"(d[7][1]), "+f"(d[7][2]), "+f"(d[7][3]),
+        "+f"(d[8][0]), "+f"(d[8][1]), "+f"(d[8][2]), "+f"(d[8][3]), "+f"(d[9][0]), "+f"(d[9][1]), "+f"(d[9][2]), "+f"(d[9][3]), "+f"(d[10][0]), "+f"(d[10][1]), "+f"(d[10][2]), "+f"(d[10][3]), "+f"(d[11][0]), "+f"(d[11][1]), "+f"(d[11][2]), "+f"(d[11][3]),
+        "+f"(d[12][0]), "+f"(d[12][1]), "+f"(d[12][2]), "+f"(d[12][3]), "+f"(d[13][0]), "+f"(d[13][1]), "+f"(d[13][2]), "+f"(d[13][3]), "+f"(d[14][0]), "+f"(d[14][1]), "+f"(d[14][2]), "+f"(d[14][3]), "+f"(d[15][0]), "+f"(d[15][1]), "+f"(d[15][2]), "+f"(d[15][3])
+      : "l"(a), "l"(b), "r"(add), "n"(ACROSS));
+  } else if constexpr (COLUMNS == 192) {
+    asm volatile(
+      "{\n"
+      ".reg .pred p;\n"
+      "setp.ne.b32 p, %98, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n192k16.f32.bf16.bf16 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
+      "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, %80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95"
+      "}, %96, %97, p, 1, 1, 0, %99;\n"
+      "}\n"
+      : "+f"(d[0][0]), "+f"(d[0][1]), "+f"(d[0][2]), "+f"(d[0][3]), "+f"(d[1][0]), "+f"(d[1][1]), "+f"(d[1][2]), "+f"(d[1][3]), "+f"(d[2][0]), "+f"(d[2][1]), "+f"(d[2][2]), "+f"(d[2][3]), "+f"(d[3][0]), "+f"(d[3][1]), "+f"(d[3][2]), "+f"(d[3][3]),
+        "+f"(d[4][0]), "+f"(d[4][1]), "+f"(d[4][2]), "+f"(d[4][3]), "+f"(d[5][0]), "+f"(d[5][1]), "+f"(d[5][2]), "+f"(d[5][3]), "+f"(d[6][0]), "+f"(d[6][1]), "+f"(d[6][2]), "+f"(d[6][3]), "+f"(d[7][0]), "+f"(d[7][1]), "+f"(d[7][2]), "+f"(d[7][3]),
+        "+f"(d[8][0]), "+f"(d[8][1]), "+f"(d[8][2]), "+f"(d[8][3]), "+f"(d[9][0]), "+f"(d[9][1]), "+f"(d[9][2]), "+f"(d[9][3]), "+f"(d[10][0]), "+f"(d[10][1]), "+f"(d[10][2]), "+f"(d[10][3]), "+f"(d[11][0]), "+f"(d[11][1]), "+f"(d[11][2]), "+f"(d[11][3]),
+        "+f"(d[12][0]), "+f"(d[12][1]), "+f"(d[12][2]), "+f"(d[12][3]), "+f"(d[13][0]), "+f"(d[13][1]), "+f"(d[13][2]), "+f"(d[13][3]), "+f"(d[14][0]), "+f"(d[14][1]), "+f"(d[14][2]), "+f"(d[14][3]), "+f"(d[15][0]), "+f"(d[15][1]), "+f"(d[15][2]), "+f"(d[15][3]),
+        "+f"(d[16][0]), "+f"(d[16][1]), "+f"(d[16][2]), "+f"(d[16][3]), "+f"(d[17][0]), "+f"(d[17][1]), "+f"(d[17][2]), "+f"(d[17][3]), "+f"(d[18][0]), "+f"(d[18][1]), "+f"(d[18][2]), "+f"(d[18][3]), "+f"(d[19][0]), "+f"(d[19][1]), "+f"(d[19][2]), "+f"(d[19][3]),
+        "+f"(d[20][0]), "+f"(d[20][1]), "+f"(d[20][2]), "+f"(d[20][3]), "+f"(d[21][0]), "+f"(d[21][1]), "+f"(d[21][2]), "+f"(d[21][3]), "+f"(d[22][0]), "+f"(d[22][1]), "+f"(d[22][2]), "+f"(d[22][3]), "+f"(d[23][0]), "+f"(d[23][1]), "+f"(d[23][2]), "+f"(d[23][3])
+      : "l"(a), "l"(b), "r"(add), "n"(ACROSS));
+  } else if constexpr (COLUMNS == 256) {
+    asm volatile(
+      "{\n"
+      ".reg .pred p;\n"
+      "setp.ne.b32 p, %130, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
+      "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, %80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "
+      "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, %112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
+      "}, %128, %129, p, 1, 1, 0, %131;\n"
+      "}\n"
+      : "+f"(d[0][0]), "+f"(d[0][1]), "+f"(d[0][2]), "+f"(d[0][3]), "+f"(d[1][0]), "+f"(d[1][1]), "+f"(d[1][2]), "+f"(d[1][3]), "+f"(d[2][0]), "+f"(d[2][1]), "+f"(d[2][2]), "+f"(d[2][3]), "+f"(d[3][0]), "+f"(d[3][1]), "+f"(d[3][2]), "+f"(d[3][3]),
+        "+f"(d[4][0]), "+f"(d[4][1]), "+f"(d[4][2]), "+f"(d[4][3]), "+f"(d[5][0]), "+f"(d[5][1]), "+f"(d[5][2]), "+f"(d[5][3]), "+f"(d[6][0]), "+f"(d[6][1]), "+f"(d[6][2]), "+f"(d[6][3]), "+f"(d[7][0]), "+f"(d[7][1]), "+f"(d[7][2]), "+f"(d[7][3]),
+        "+f"(d[8][0]), "+f"(d[8][1]), "+f"(d[8][2]), "+f"(d[8][3]), "+f"(d[9][0]), "+f"(d[9][1]), "+f"(d[9][2]), "+f"(d[9][3]), "+f"(d[10][0]), "+f"(d[10][1]), "+f"(d[10][2]), "+f"(d[10][3]), "+f"(d[11][0]), "+f"(d[11][1]), "+f"(d[11][2]), "+f"(d[11][3]),
+        "+f"(d[12][0]), "+f"(d[12][1]), "+f"(d[12][2]), "+f"(d[12][3]), "+f"(d[13][0]), "+f"(d[13][1]), "+f"(d[13][2]), "+f"(d[13][3]), "+f"(d[14][0]), "+f"(d[14][1]), "+f"(d[14][2]), "+f"(d[14][3]), "+f"(d[15][0]), "+f"(d[15][1]), "+f"(d[15][2]), "+f"(d[15][3]),
+        "+f"(d[16][0]), "+f"(d[16][1]), "+f"(d[16][2]), "+f"(d[16][3]), "+f"(d[17][0]), "+f"(d[17][1]), "+f"(d[17][2]), "+f"(d[17][3]), "+f"(d[18][0]), "+f"(d[18][1]), "+f"(d[18][2]), "+f"(d[18][3]), "+f"(d[19][0]), "+f"(d[19][1]), "+f"(d[19][2]), "+f"(d[19][3]),
+        "+f"(d[20][0]), "+f"(d[20][1]), "+f"(d[20][2]), "+f"(d[20][3]), "+f"(d[21][0]), "+f"(d[21][1]), "+f"(d[21][2]), "+f"(d[21][3]), "+f"(d[22][0]), "+f"(d[22][1]), "+f"(d[22][2]), "+f"(d[22][3]), "+f"(d[23][0]), "+f"(d[23][1]), "+f"(d[23][2]), "+f"(d[23][3]),
+        "+f"(d[24][0]), "+f"(d[24][1]), "+f"(d[24][2]), "+f"(d[24][3]), "+f"(d[25][0]), "+f"(d[25][1]), "+f"(d[25][2]), "+f"(d[25][3]), "+f"(d[26][0]), "+f"(d[26][1]), "+f"(d[26][2]), "+f"(d[26][3]), "+f"(d[27][0]), "+f"(d[27][1]), "+f"(d[27][2]), "+f"(d[27][3]),
+        "+f"(d[28][0]), "+f"(d[28][1]), "+f"(d[28][2]), "+f"(d[28][3]), "+f"(d[29][0]), "+f"(d[29][1]), "+f"(d[29][2]), "+f"(d[29][3]), "+f"(d[30][0]), "+f"(d[30][1]), "+f"(d[30][2]), "+f"(d[30][3]), "+f"(d[31][0]), "+f"(d[31][1]), "+f"(d[31][2]), "+f"(d[31][3])
+      : "l"(a), "l"(b), "r"(add), "n"(ACROSS));
+  }
+}
+// clang-format on
+
+// ---- tiles
+
+// What a block works on: tiles of a cluster one after the other.
+struct Tile {
+  int row;    // its first
+  int column; // number of the tile
+};
+
+template <int CLUSTER>
+__device__ __forceinline__ Tile tileOf(int number, int columnTiles, int rank) {
+  int rows = number / columnTiles;
+  return {(rows * CLUSTER + rank) * TILE_ROWS, number - rows * columnTiles};
+}
+
+template <int CLUSTER>
+__device__ __forceinline__ int tileCount(i64 rows, int columnTiles) {
+  constexpr int TOGETHER = CLUSTER * TILE_ROWS;
+  return ((int)rows + TOGETHER - 1) / TOGETHER * columnTiles;
+}
+
+// The copy engine arranges weights' rows so that a thread's eight results of a row in four groups of the fragment are neighbours: row 8 j + 2 q + e
+// of 32 in shared memory is row 8 q + 2 j + e of the matrix. word j of four is then columns 2 j and 2 j + 1 from 8 (lane % 4) on.
+
+// silu(x) * y as the gated unit's own kernel has it.
+__device__ __forceinline__ float sigmoid(float x) {
+  return __fdividef(1.0f, 1.0f + __expf(-x));
+}
+
+// ---- heads, rotated and dealt to their tensors
+
+struct Linears {
+  typedef LinearsArguments Arguments;
+  static constexpr int COLUMNS = 256;
+  static constexpr int STAGES = 4;
+  static constexpr int ACROSS = 0;
+  static constexpr int STEP = 2; // 16 elements are 32 bytes
+  // beside the stages: sines and cosines of a tile's rows, as its threads read them: [group, warp, half, j, lane] of two pairs
+  static constexpr int BESIDE_BYTES = TILE_ROWS * (HEAD / 2) * 8;
+  static constexpr int BARRIER_BYTES = Ring<1>::BYTES;
+  static constexpr int COPIER_REGISTERS = 40;
+  static constexpr int REGISTERS = 232;
+  static constexpr int TABLE_WARPS = 3;
+  static constexpr int PIECES = 8; // one head and one of a thread's two rows each
+
+  static __device__ __forceinline__ u64 describeRight(u32 tile) { return describe(tile); }
+  static __device__ __forceinline__ int columnTiles(const Arguments& a) { return ((int)a.ends[2] + 3) / 4; }
+  static __device__ __forceinline__ int parts(const Arguments& a, int column) { return min(4, (int)a.ends[2] - 4 * column); }
+  static __device__ __forceinline__ const TensorMap& left(const Arguments& a) { return a.x; }
+
+  static __device__ __forceinline__ int tensorOf(const Arguments& a, int head) { return head < a.ends[0] ? 0 : head < a.ends[1] ? 1 : 2; }
+  static __device__ __forceinline__ bool isRotated(const Arguments& a, int head) { return (a.rotated >> tensorOf(a, head) & 1) != 0; }
+  static __device__ __forceinline__ bool anyRotated(const Arguments& a, int column) {
+    bool any = false;
+#pragma unroll
+    for (int h = 0; h < 4; h++) {
+      any |= 4 * column + h < a.ends[2] && isRotated(a, 4 * column + h);
+    }
+    return any;
+  }
+
+  template <int CLUSTER>
+  static __device__ __forceinline__ void copyRight(const Arguments& a, u32 to, int depth, int column, int rank, u32 barrier) {
+    int heads = parts(a, column);
+    for (int h = rank; h < heads; h += CLUSTER) {
+      copyGroupsToAll<CLUSTER>(to + h * PART_BYTES, a.weights, depth, 2 * (4 * column + h), barrier);
+    }
+  }
+
+  static __device__ __forceinline__ void start(u32 barriers) { Ring<1>{barriers}.start(TABLE_WARPS, 8); }
+
+  // by the warps beside the one that copies
+  template <int CLUSTER>
+  static __device__ __forceinline__ void assist(const Arguments& a, unsigned char* beside, u32 barriers, int cluster, int clusters, int rank) {
+    Ring<1> ring = {barriers};
+    int lane = threadIdx.x % WARP;
+    int warp = threadIdx.x / WARP - 1;
+    int columns = columnTiles(a);
+    // turns of a position step in units of 2^-64, so that whole turns vanish by themselves
+    double turns = a.frequencies[lane] * 0.15915494309189533577; // 1 / (2 pi)
+    u64 step = (u64)__double2ll_rn((turns - rint(turns)) * 18446744073709551616.0);
+    float2* table = (float2*)beside;
+    int place = lane % 8 / 2 * (2 * WARP) + lane / 8 * 2 + lane % 2; // of the lane's pair
+    u32 n = 0;
+    for (int number = cluster; number < tileCount<CLUSTER>(a.rows, columns); number += clusters) {
+      Tile tile = tileOf<CLUSTER>(number, columns, rank);
+      if (!anyRotated(a, tile.column)) {
+        continue;
+      }
+      await(ring.empty(n), ring.parity(n) ^ 1);
+      for (int first = 0; first < TILE_ROWS; first += WARP) {
+        int own = tile.row + first + lane;
+        int position = own < a.rows ? a.positions[own] : 0;
+#pragma unroll 4
+        for (int r = warp; r < WARP; r += TABLE_WARPS) {
+          int row = first + r;
+          i64 angle = (i64)((u64)(i64)__shfl_sync(FULL_MASK, position, r) * step);
+          float2 turn;
+          sincospif(__ll2float_rn(angle) * 1.0842021724855044e-19f, &turn.y, &turn.x); // 2^-63: in units of pi
+          table[row / 8 * (4 * 2 * WARP) + row % 8 * 8 + place] = turn;
+        }
+      }
+      __syncwarp();
+      if (lane == 0) {
+        arrive(ring.full(n));
+      }
+      n++;
+    }
+  }
+
+  struct Held {
+    u32 word[4][2][8]; // of a head, of two rows: columns from 8 (lane % 4) on, and from 32 further
+    int row;
+    int column;
+    u32 n; // tables so far
+  };
+
+  static __device__ __forceinline__ void clear(Held& held) {
+    held.n = 0;
+    held.column = -1;
+  }
+
+  static __device__ __forceinline__ void take(
+      const Arguments& a, const float (&sum)[COLUMNS / 8][4], Held& held, unsigned char* beside, u32 barriers, const Tile& tile, int group) {
+    int lane = threadIdx.x % WARP;
+    int inTile = group * 64 + threadIdx.x % WARPGROUP / WARP * 16;
+    held.row = tile.row + inTile + lane / 4;
+    held.column = tile.column;
+    Ring<1> ring = {barriers};
+    bool any = anyRotated(a, tile.column);
+    if (any) {
+      ring.awaitFull(held.n);
+    }
+    const float4* table = (const float4*)beside + inTile / 8 * (4 * WARP) + lane; // cosine, sine of two pairs
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      float4 turn[4];
+      if (any) {
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+          turn[j] = table[(half * 4 + j) * WARP];
+        }
+      }
+#pragma unroll
+      for (int h = 0; h < 4; h++) {
+        bool rotates = isRotated(a, 4 * tile.column + h); // beyond the last head it does not matter
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+          const float* x = sum[8 * h + j] + 2 * half;
+          const float* y = sum[8 * h + 4 + j] + 2 * half;
+          if (rotates) {
+            float4 t = turn[j];
+            held.word[h][half][j] = packBf16(x[0] * t.x - y[0] * t.y, x[1] * t.z - y[1] * t.w);
+            held.word[h][half][4 + j] = packBf16(y[0] * t.x + x[0] * t.y, y[1] * t.z + x[1] * t.w);
+          } else {
+            held.word[h][half][j] = packBf16(x[0], x[1]);
+            held.word[h][half][4 + j] = packBf16(y[0], y[1]);
+          }
+        }
+      }
+    }
+    if (any) {
+      __syncwarp();
+      ring.release(held.n);
+      held.n++;
+    }
+  }
+
+  template <int PIECE>
+  static __device__ __forceinline__ void put(const Arguments& a, Held& held, unsigned char* beside, u32 barriers, int group) {
+    constexpr int h = PIECE / 2;
+    constexpr int half = PIECE % 2;
+    int head = 4 * held.column + h;
+    if (held.column >= 0 && head < a.ends[2]) {
+      int which = tensorOf(a, head);
+      int begin = which == 0 ? 0 : (int)a.ends[which - 1];
+      int width = ((int)a.ends[which] - begin) * HEAD;
+      int row = held.row + 8 * half;
+      if (row < a.rows) {
+        Bf16* out = a.outs[which] + (i64)row * width + (head - begin) * HEAD + threadIdx.x % 4 * 8;
+        const u32* word = held.word[h][half];
+        *(uint4*)out = make_uint4(word[0], word[1], word[2], word[3]);
+        *(uint4*)(out + HEAD / 2) = make_uint4(word[4], word[5], word[6], word[7]);
+      }
+    }
+  }
+
+  static __device__ __forceinline__ void finish(Held& held, u32 barriers, int group) {}
+};
+
+// ---- a gated unit
+
+struct GatedLinears {
+  typedef GatedLinearsArguments Arguments;
+  static constexpr int COLUMNS = 256;
+  static constexpr int STAGES = 4;
+  static constexpr int ACROSS = 0;
+  static constexpr int STEP = 2;
+  static constexpr int WARP_BYTES = 16 * 64 * 2;
+  static constexpr int BESIDE_BYTES = 8 * 2 * WARP_BYTES; // two boxes for each warp
+  static constexpr int BARRIER_BYTES = 0;
+  static constexpr int COPIER_REGISTERS = 24;
+  static constexpr int REGISTERS = 240;
+  static constexpr int UNITS = COLUMNS / 2; // of a tile: columns of gate and of up
+  static constexpr int PIECES = 8; // for 64 columns: gate, up, and each half of their product
+
+  static __device__ __forceinline__ u64 describeRight(u32 tile) { return describe(tile); }
+  static __device__ __forceinline__ int columnTiles(const Arguments& a) { return ((int)a.feedForward + UNITS - 1) / UNITS; }
+  static __device__ __forceinline__ int parts(const Arguments& a, int column) { return 4; }
+  static __device__ __forceinline__ const TensorMap& left(const Arguments& a) { return a.x; }
+
+  template <int CLUSTER>
+  static __device__ __forceinline__ void copyRight(const Arguments& a, u32 to, int depth, int column, int rank, u32 barrier) {
+    for (int side = rank; side < 2; side += CLUSTER) { // gate, up
+      copyBoxToAll<CLUSTER>(to + side * 2 * PART_BYTES, a.weights, depth, side * (int)a.feedForward + UNITS * column, barrier);
+    }
+  }
+
+  static __device__ __forceinline__ void start(u32 barriers) {}
+
+  template <int CLUSTER>
+  static __device__ __forceinline__ void assist(const Arguments& a, unsigned char* beside, u32 barriers, int cluster, int clusters, int rank) {}
+
+  struct Held {
+    u32 gate[8][4]; // of 16 columns, as storeMatrices takes them
+    u32 up[8][4];
+    int row; // the warp's first
+    int column;
+  };
+
+  static __device__ __forceinline__ void clear(Held& held) { held.column = 0x3fffffff; }
+
+  static __device__ __forceinline__ void take(
+      const Arguments& a, const float (&sum)[COLUMNS / 8][4], Held& held, unsigned char* beside, u32 barriers, const Tile& tile, int group) {
+    held.row = tile.row + group * 64 + threadIdx.x % WARPGROUP / WARP * 16;
+    held.column = tile.column * UNITS;
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+#pragma unroll
+      for (int word = 0; word < 4; word++) {
+        const float* gate = sum[2 * i + word / 2] + word % 2 * 2;
+        const float* up = sum[16 + 2 * i + word / 2] + word % 2 * 2;
+        held.gate[i][word] = packBf16(gate[0], gate[1]);
+        held.up[i][word] = packBf16(up[0], up[1]);
+      }
+    }
+  }
+
+  static __device__ __forceinline__ u32 activate(u32 gate, u32 up) {
+    float x = lowBf16(gate);
+    float y = highBf16(gate);
+    return packBf16(x * sigmoid(x) * lowBf16(up), y * sigmoid(y) * highBf16(up));
+  }
+
+  template <int PIECE>
+  static __device__ __forceinline__ void put(const Arguments& a, Held& held, unsigned char* beside, u32 barriers, int group) {
+    constexpr int kind = PIECE % 4; // gate, up, first and second half of their product
+    constexpr int box = PIECE / 4 * 3 + (kind < 2 ? kind : 2);
+    constexpr int first = PIECE / 4 * 4 + (kind == 3 ? 2 : 0); // 16 columns each
+    int lane = threadIdx.x % WARP;
+    int column = held.column + PIECE / 4 * 64;
+    if (column >= (int)a.feedForward) {
+      return;
+    }
+    u32 to = sharedAddress(beside) + ((threadIdx.x / WARP - 4) * 2 + box % 2) * WARP_BYTES;
+    if (kind < 3) {
+      if (lane == 0) {
+        awaitStores<1>(); // what was there before has been read
+      }
+      __syncwarp();
+    }
+#pragma unroll
+    for (int i = first; i < first + (kind < 2 ? 4 : 2); i++) {
+      u32 words[4];
+#pragma unroll
+      for (int word = 0; word < 4; word++) {
+        words[word] = kind == 0 ? held.gate[i][word] : kind == 1 ? held.up[i][word] : activate(held.gate[i][word], held.up[i][word]);
+      }
+      storeMatrices(to + chunkAt<64>(0, lane % 16, 2 * (i % 4) + lane / 16), words);
+    }
+    if (kind != 2) {
+      publishWrites();
+      __syncwarp();
+      if (lane == 0) {
+        storeBox(kind == 0 ? a.gate : kind == 1 ? a.up : a.activated, column, held.row, to);
+        commitStores();
+      }
+    }
+  }
+
+  static __device__ __forceinline__ void finish(Held& held, u32 barriers, int group) { awaitStores<0>(); }
+};
+
+// ---- a gated unit's gradient
+
+struct GatedBackward {
+  typedef GatedBackwardArguments Arguments;
+  static constexpr int COLUMNS = 192;
+  static constexpr int STAGES = 3;
+  static constexpr int ACROSS = 1;
+  static constexpr int STEP = 128; // 16 rows are 2048 bytes
+  static constexpr int COPIER_REGISTERS = 24;
+  static constexpr int REGISTERS = 240;
+  static constexpr int SLOTS = 2;  // for each warpgroup, of 64 columns of gate and of up, which become those of their gradients
+  static constexpr int SLOT_BYTES = 2 * PART_BYTES;
+  static constexpr int ACTIVATED = 2 * SLOTS * SLOT_BYTES; // 64 columns for each warpgroup
+  static constexpr int BESIDE_BYTES = ACTIVATED + 2 * PART_BYTES;
+  static constexpr int BARRIER_BYTES = 2 * Ring<SLOTS>::BYTES;
+  static constexpr int WARP_BYTES = 16 * 64 * 2;
+  static constexpr int PIECES = COLUMNS / 16; // 16 columns each
+
+  static __device__ __forceinline__ u64 describeRight(u32 tile) { return describeAcross(tile, PART_BYTES); }
+  static __device__ __forceinline__ int columnTiles(const Arguments& a) { return ((int)a.feedForward + COLUMNS - 1) / COLUMNS; }
+  static __device__ __forceinline__ int parts(const Arguments& a, int column) {
+    return min(COLUMNS / 64, (int)a.feedForward / 64 - column * (COLUMNS / 64));
+  }
+  static __device__ __forceinline__ const TensorMap& left(const Arguments& a) { return a.dy; }
+
+  template <int CLUSTER>
+  static __device__ __forceinline__ void copyRight(const Arguments& a, u32 to, int depth, int column, int rank, u32 barrier) {
+    int number = parts(a, column);
+    if (CLUSTER == 2 && number == 3) { // the middle one is brought in halves
+      copyBoxToAll<CLUSTER>(to + 2 * rank * PART_BYTES, a.weights, column * COLUMNS + 128 * rank, depth, barrier);
+      copyBoxToAll<CLUSTER>(
+          to + PART_BYTES + rank * (PART_BYTES / 2), a.halfWeights, column * COLUMNS + 64, depth + rank * (DEPTH / 2), barrier);
+    } else {
+      for (int part = rank; part < number; part += CLUSTER) {
+        copyBoxToAll<CLUSTER>(to + part * PART_BYTES, a.weights, column * COLUMNS + 64 * part, depth, barrier);
+      }
+    }
+  }
+
+  static __device__ __forceinline__ Ring<SLOTS> ringOf(u32 barriers, int group) { return {barriers + group * Ring<SLOTS>::BYTES}; }
+
+  static __device__ __forceinline__ void start(u32 barriers) {
+    ringOf(barriers, 0).start(WARP, 4);
+    ringOf(barriers, 1).start(WARP, 4);
+  }
+
+  template <int CLUSTER>
+  static __device__ __forceinline__ void assist(const Arguments& a, unsigned char* beside, u32 barriers, int cluster, int clusters, int rank) {
+    int group = threadIdx.x / WARP - 1;
+    if (group < 2) {
+      Ring<SLOTS> ring = ringOf(barriers, group);
+      u32 slots = sharedAddress(beside) + group * SLOTS * SLOT_BYTES;
+      int columns = columnTiles(a);
+      int lane = threadIdx.x % WARP;
+      u32 n = 0;
+      for (int number = cluster; number < tileCount<CLUSTER>(a.rows, columns); number += clusters) {
+        Tile tile = tileOf<CLUSTER>(number, columns, rank);
+        for (int part = 0; part < parts(a, tile.column); part++, n++) {
+          u32 slot = slots + ring.place(n) * SLOT_BYTES;
+          await(ring.empty(n), ring.parity(n) ^ 1);
+          // not by the copy engine: what it brings for the products would have to wait behind what comes from far memory
+          i64 column = tile.column * COLUMNS + 64 * part;
+          copyRows<64, 64, WARP>(slot, a.gate + column, a.feedForward, tile.row + 64 * group, (int)a.rows, lane);
+          copyRows<64, 64, WARP>(slot + PART_BYTES, a.up + column, a.feedForward, tile.row + 64 * group, (int)a.rows, lane);
+          arriveAfterCopies(ring.full(n));
+        }
+      }
+    }
+  }
+
+  struct Held {
+    float sum[COLUMNS / 8][4];
+    int row;
+    int column;
+    int parts;
+    u32 n;        // parts so far
+    bool isBusy;  // the part before may still be read by the copy engine
+  };
+
+  static __device__ __forceinline__ void clear(Held& held) {
+    held.parts = 0;
+    held.n = 0;
+    held.isBusy = false;
+  }
+
+  static __device__ __forceinline__ void take(
+      const Arguments& a, const float (&sum)[COLUMNS / 8][4], Held& held, unsigned char* beside, u32 barriers, const Tile& tile, int group) {
+#pragma unroll
+    for (int j = 0; j < COLUMNS / 8; j++) {
+#pragma unroll
+      for (int c = 0; c < 4; c++) {
+        held.sum[j][c] = sum[j][c];
+      }
+    }
+    held.row = tile.row + 64 * group + threadIdx.x % WARPGROUP / WARP * 16;
+    held.column = tile.column * COLUMNS;
+    held.parts = parts(a, tile.column);
+  }
+
+  // The place of the part before can be filled again.
+  static __device__ __forceinline__ void finish(Held& held, u32 barriers, int group) {
+    if (held.isBusy) {
+      if (threadIdx.x % WARP == 0) {
+        awaitStores<0>();
+        arrive(ringOf(barriers, group).empty(held.n - 1));
+      }
+      held.isBusy = false;
+      __syncwarp();
+    }
+  }
+
+  template <int PIECE>
+  static __device__ __forceinline__ void put(const Arguments& a, Held& held, unsigned char* beside, u32 barriers, int group) {
+    constexpr int part = PIECE / 4;
+    constexpr int pair = PIECE % 4; // of groups of 8 columns
+    if (part >= held.parts) {
+      return;
+    }
+    Ring<SLOTS> ring = ringOf(barriers, group);
+    int lane = threadIdx.x % WARP;
+    int warp = threadIdx.x % WARPGROUP / WARP;
+    if (pair == 0) {
+      finish(held, barriers, group);
+      ring.awaitFull(held.n);
+    }
+    u32 gate = sharedAddress(beside) + (group * SLOTS + ring.place(held.n)) * SLOT_BYTES + warp * WARP_BYTES;
+    u32 activated = sharedAddress(beside) + ACTIVATED + group * PART_BYTES + warp * WARP_BYTES;
+    u32 at = chunkAt<64>(0, lane % 16, 2 * pair + lane / 16);
+    u32 g[4], u[4], dgate[4], dup[4], value[4];
+    loadMatrices(g, gate + at);
+    loadMatrices(u, gate + PART_BYTES + at);
+#pragma unroll
+    for (int word = 0; word < 4; word++) {
+      float result[2][3];
+#pragma unroll
+      for (int e = 0; e < 2; e++) {
+        float d = held.sum[8 * part + 2 * pair + word / 2][word % 2 * 2 + e];
+        float x = e == 0 ? lowBf16(g[word]) : highBf16(g[word]);
+        float y = e == 0 ? lowBf16(u[word]) : highBf16(u[word]);
+        float s = sigmoid(x);
+        float silu = x * s;
+        result[e][0] = s * fmaf(x, 1.0f - s, 1.0f) * y * d;
+        result[e][1] = silu * d;
+        result[e][2] = silu * y;
+      }
+      dgate[word] = packBf16(result[0][0], result[1][0]);
+      dup[word] = packBf16(result[0][1], result[1][1]);
+      value[word] = packBf16(result[0][2], result[1][2]);
+    }
+    storeMatrices(gate + at, dgate);
+    storeMatrices(gate + PART_BYTES + at, dup);
+    storeMatrices(activated + at, value);
+    if (pair == 3) {
+      publishWrites();
+      __syncwarp();
+      if (lane == 0) {
+        int column = held.column + 64 * part;
+        storeBox(a.packed, column, held.row, gate);
+        storeBox(a.packed, (int)a.feedForward + column, held.row, gate + PART_BYTES);
+        storeBox(a.activated, column, held.row, activated);
+        commitStores();
+      }
+      held.isBusy = true;
+      held.n++;
+    }
+  }
+};
+
+// ---- products
+
+template <class Product>
+struct Layout {
+  static constexpr int STAGE_BYTES = LEFT_BYTES + Product::COLUMNS * DEPTH * 2;
+  static constexpr int BARRIERS = Product::STAGES * STAGE_BYTES + Product::BESIDE_BYTES;
+};
+
+// One more turn of a warpgroup's 64 rows of a tile.
+template <class Product, int COLUMNS, int CLUSTER>
+__device__ __forceinline__ void addTurn(
+    float (&sum)[Product::COLUMNS / 8][4], u32 stages, const Ring<Product::STAGES>& ring, u32& n, int k, int group) {
+  ring.awaitFull(n);
+  u32 stage = stages + ring.place(n) * Layout<Product>::STAGE_BYTES;
+  u64 left = describe(stage + group * (LEFT_BYTES / 2));
+  u64 right = Product::describeRight(stage + LEFT_BYTES);
+  beginProducts();
+#pragma unroll
+  for (int i = 0; i < DEPTH / 16; i++) {
+    multiplyTileAsync<COLUMNS, Product::ACROSS>(sum, left + 2 * i, right + Product::STEP * i, k + i);
+  }
+  commitProducts();
+  if (k > 0) {
+    awaitProducts<1>();
+    if (threadIdx.x % WARP < CLUSTER) {
+      arriveAt(ring.empty(n - 1), threadIdx.x % WARP);
+    }
+  }
+  n++;
+}
+
+// Turns from the PIECE-th on with a piece of the tile before after each, as far as there are pieces.
+template <class Product, int COLUMNS, int CLUSTER, int PIECE>
+__device__ __forceinline__ void addTurns(
+    const typename Product::Arguments& a, float (&sum)[Product::COLUMNS / 8][4], typename Product::Held& held, unsigned char* beside,
+    u32 barriers, u32 stages, const Ring<Product::STAGES>& ring, u32& n, int steps, int group) {
+  if constexpr (PIECE < Product::PIECES) {
+    if (PIECE < steps) {
+      addTurn<Product, COLUMNS, CLUSTER>(sum, stages, ring, n, PIECE, group);
+    }
+    Product::template put<PIECE>(a, held, beside, barriers, group);
+    addTurns<Product, COLUMNS, CLUSTER, PIECE + 1>(a, sum, held, beside, barriers, stages, ring, n, steps, group);
+  } else {
+    for (int k = PIECE; k < steps; k++) {
+      addTurn<Product, COLUMNS, CLUSTER>(sum, stages, ring, n, k, group);
+    }
+    awaitProducts<0>();
+    hold(sum);
+    if (threadIdx.x % WARP < CLUSTER) {
+      arriveAt(ring.empty(n - 1), threadIdx.x % WARP);
+    }
+  }
+}
+
+template <class Product, int PIECE>
+__device__ __forceinline__ void putRest(
+    const typename Product::Arguments& a, typename Product::Held& held, unsigned char* beside, u32 barriers, int group) {
+  if constexpr (PIECE < Product::PIECES) {
+    Product::template put<PIECE>(a, held, beside, barriers, group);
+    putRest<Product, PIECE + 1>(a, held, beside, barriers, group);
+  }
+}
+
+// shared memory: stages, what the product needs beside them, barriers
+template <class Product, int CLUSTER>
+__device__ __forceinline__ void hopperProduct(const typename Product::Arguments& a) {
+  constexpr int STAGES = Product::STAGES;
+  extern __shared__ __align__(1024) unsigned char sharedTiles[];
+  u32 stages = sharedAddress(sharedTiles);
+  unsigned char* beside = sharedTiles + STAGES * Layout<Product>::STAGE_BYTES;
+  Ring<STAGES> ring = {stages + Layout<Product>::BARRIERS};
+  u32 barriers = ring.barriers + Ring<STAGES>::BYTES;
+  int rank = rankInCluster<CLUSTER>();
+  int cluster = blockIdx.x / CLUSTER;
+  int clusters = gridDim.x / CLUSTER;
+  int columns = Product::columnTiles(a);
+  int tiles = tileCount<CLUSTER>(a.rows, columns);
+  int steps = ((int)a.inner + DEPTH - 1) / DEPTH;
+  if (threadIdx.x == 0) {
+    ring.start(1, 8 * CLUSTER);
+    Product::start(barriers);
+    publishBarriers();
+  }
+  awaitAll<CLUSTER>();
+  if (threadIdx.x < WARPGROUP) {
+    giveRegisters<Product::COPIER_REGISTERS>();
+    if (threadIdx.x >= WARP) {
+      Product::template assist<CLUSTER>(a, beside, barriers, cluster, clusters, rank);
+    } else if (threadIdx.x == 0) {
+      u32 n = 0;
+      int further = (clusters + columns - 1) / columns * (CLUSTER * TILE_ROWS); // rows that come into work about a tile later
+      for (int number = cluster; number < tiles; number += clusters) {
+        Tile tile = tileOf<CLUSTER>(number, columns, rank);
+        if (FETCHES && tile.row + further < a.rows) {
+          for (int k = tile.column; k < steps; k += columns) {
+            fetchBox(Product::left(a), k * DEPTH, tile.row + further);
+          }
+        }
+        int bytes = LEFT_BYTES + Product::parts(a, tile.column) * PART_BYTES;
+        for (int k = 0; k < steps; k++, n++) {
+          u32 stage = stages + ring.place(n) * Layout<Product>::STAGE_BYTES;
+          u32 full = ring.full(n);
+          await(ring.empty(n), ring.parity(n) ^ 1);
+          expect(full, bytes);
+          copyBox(stage, Product::left(a), k * DEPTH, tile.row, full);
+          Product::template copyRight<CLUSTER>(a, stage + LEFT_BYTES, k * DEPTH, tile.column, rank, full);
+        }
+      }
+    }
+  } else {
+    takeRegisters<Product::REGISTERS>();
+    int group = uniform(threadIdx.x / WARPGROUP) - 1;
+    u32 n = 0;
+    typename Product::Held held;
+    Product::clear(held);
+    for (int number = cluster; number < tiles; number += clusters) {
+      Tile tile = tileOf<CLUSTER>(number, columns, rank);
+      float sum[Product::COLUMNS / 8][4];
+      int parts = Product::parts(a, tile.column);
+      if (parts == 1) {
+        addTurns<Product, 64, CLUSTER, 0>(a, sum, held, beside, barriers, stages, ring, n, steps, group);
+      } else if (parts < 4 && Product::COLUMNS > 192) { // of two, the third is nonsense that nobody looks at
+        addTurns<Product, 192, CLUSTER, 0>(a, sum, held, beside, barriers, stages, ring, n, steps, group);
+      } else {
+        addTurns<Product, Product::COLUMNS, CLUSTER, 0>(a, sum, held, beside, barriers, stages, ring, n, steps, group);
+      }
+      Product::take(a, sum, held, beside, barriers, tile, group);
+    }
+    putRest<Product, 0>(a, held, beside, barriers, group);
+    Product::finish(held, barriers, group);
+  }
+  __syncwarp();
+  awaitAll<CLUSTER>(); // no block leaves before others have arrived at its barriers
+}
+
+#define ON_HOPPER(call) call
+#else
+#define ON_HOPPER(call)
+#endif
+
+// ---- kernels
+
+#if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
+#define BLOCKS_OF_CLUSTER(number) __cluster_dims__(number, 1, 1)
+#else
+#define BLOCKS_OF_CLUSTER(number)
+#endif
+
+// grid: a multiple of CLUSTER
+#define HOPPER_PRODUCT(name, Product, CLUSTER)                                                                        \
+  extern "C" __global__ void BLOCKS_OF_CLUSTER(CLUSTER) __launch_bounds__(PRODUCT_THREADS, 1)                         \
+      name(const __grid_constant__ Product##Arguments arguments) {                                                    \
+    ON_HOPPER((hopperProduct<Product, CLUSTER>(arguments)));                                                          \
+  }
+
+HOPPER_PRODUCT(hopperLinears, Linears, 2)
+HOPPER_PRODUCT(hopperGatedLinears, GatedLinears, 2)
+HOPPER_PRODUCT(hopperGatedBackward, GatedBackward, 2)
