@@ -16,6 +16,7 @@ final class CudaContext implements AutoCloseable {
     final Kernels kernels;
     final LaunchQueue queue;
     final LaterReads laterReads;
+    final TensorMaps tensorMaps;
     private final DriverCalls driver;
     private final Deque<AutoCloseable> owned = new ArrayDeque<>(); // the last one first
     private DeviceMemory.Block scratch;
@@ -31,6 +32,7 @@ final class CudaContext implements AutoCloseable {
         try {
             this.driver = own(new DriverCalls());
             StreamLaunches launches = new StreamLaunches(device, driver);
+            this.tensorMaps = new TensorMaps(driver);
             this.queue = own(new LaunchQueue(launches, graphs));
             this.kernels = own(new Kernels(device, compiler, queue));
             Staging staging = own(new Staging(device, queue));

@@ -9,6 +9,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.util.Arrays;
 
 /**
  * Functions of the driver that JCuda has not, or is slower at: launching (3 instead of 9 microseconds from Java), and those that find and change a
@@ -18,10 +19,16 @@ import java.lang.invoke.MethodHandle;
  */
 final class DriverCalls implements AutoCloseable {
 
-    /** Arguments of a kernel. */
-    static final int MOST_ARGUMENTS = 32;
+    /** Words of eight bytes that a kernel takes: an argument each, or all together one argument, a structure of words. */
+    static final int MOST_ARGUMENTS = 128;
 
     private static final int KERNEL_NODE_PARAMETERS = 72; // CUDA_KERNEL_NODE_PARAMS_v2
+    private static final int TENSOR_MAP_WORDS = 16;
+    private static final int MAP_OF_BFLOAT16 = 9; // CU_TENSOR_MAP_DATA_TYPE_BFLOAT16
+    private static final int MAP_NOT_INTERLEAVED = 0;
+    private static final int MAP_SWIZZLED_BY_128 = 3;
+    private static final int MAP_FETCHES_256 = 3; // bytes from far memory
+    private static final int MAP_ZEROS_OUTSIDE = 0;
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
     private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;
     private static final AddressLayout POINTER = ValueLayout.ADDRESS;
@@ -29,11 +36,12 @@ final class DriverCalls implements AutoCloseable {
     private final Arena arena = Arena.ofShared();
     private final SymbolLookup symbols;
     private final MethodHandle launchKernel;
-    private final MemorySegment slots = arena.allocate(8L * MOST_ARGUMENTS, 8);
+    private final MemorySegment slots = arena.allocate(8L * MOST_ARGUMENTS, 64);
     private final MemorySegment slotAddresses = arena.allocate(8L * MOST_ARGUMENTS, 8);
     private final MemorySegment parameters = arena.allocate(KERNEL_NODE_PARAMETERS, 8);
     private MethodHandle captureInfo;
     private MethodHandle setKernelParameters;
+    private MethodHandle encodeTiled;
 
     DriverCalls() {
         try {
@@ -128,6 +136,57 @@ final class DriverCalls implements AutoCloseable {
             Device.check(
                     (int) setKernelParameters.invokeExact(graph, node, parameters),
                     "changing the arguments of " + launch + " in a graph");
+        } catch (Throwable e) {
+            throw unchecked(e);
+        }
+    }
+
+    /**
+     * Describes a matrix in bfloat16, of as many dimensions as wanted, to the copy engine, which brings boxes of it, 128 bytes wide at the most, to
+     * shared memory, swizzled by 128 bytes.
+     *
+     * @param address of the first element
+     * @param sizes elements of each dimension, the innermost first
+     * @param strides bytes from one to the next in all dimensions but the innermost
+     * @param box elements of a box in each dimension
+     * @return the words of a CUtensorMap
+     */
+    long[] tensorMap(long address, long[] sizes, long[] strides, int[] box) {
+        try (Arena call = Arena.ofConfined()) {
+            if (encodeTiled == null) {
+                encodeTiled = function(
+                        "cuTensorMapEncodeTiled",
+                        POINTER,
+                        INT,
+                        INT,
+                        LONG,
+                        POINTER,
+                        POINTER,
+                        POINTER,
+                        POINTER,
+                        INT,
+                        INT,
+                        INT,
+                        INT);
+            }
+            MemorySegment map = call.allocate(8L * TENSOR_MAP_WORDS, 64);
+            int[] steps = new int[box.length];
+            Arrays.fill(steps, 1);
+            int result = (int) encodeTiled.invokeExact(
+                    map,
+                    MAP_OF_BFLOAT16,
+                    sizes.length,
+                    address,
+                    call.allocateFrom(LONG, sizes),
+                    call.allocateFrom(LONG, strides),
+                    call.allocateFrom(INT, box),
+                    call.allocateFrom(INT, steps),
+                    MAP_NOT_INTERLEAVED,
+                    MAP_SWIZZLED_BY_128,
+                    MAP_FETCHES_256,
+                    MAP_ZEROS_OUTSIDE);
+            Device.check(result, "describing a matrix " + Arrays.toString(sizes) + " to the copy engine");
+            return map.toArray(LONG);
         } catch (Throwable e) {
             throw unchecked(e);
         }

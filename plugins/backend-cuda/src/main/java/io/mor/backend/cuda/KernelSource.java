@@ -4,8 +4,11 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.stream.Stream;
+import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * A file of CUDA C++ kernels.
@@ -28,10 +31,10 @@ record KernelSource(String name, String text, List<Header> headers) {
             "narrow.cu",
             "flash.cu",
             "flash_hopper.cu",
-            "flash_decode.cu");
+            "flash_decode.cu",
+            "products_hopper.cu");
 
-    private static final String COMMON = "common.cuh";
-    private static final String FLASH = "flash.cuh"; // includes the other
+    private static final Pattern INCLUDE = Pattern.compile("^#include \"(\\w+\\.cuh)\"", Pattern.MULTILINE);
 
     /**
      * A file that kernels include.
@@ -48,14 +51,21 @@ record KernelSource(String name, String text, List<Header> headers) {
     /** One of {@link #FILES}. */
     static KernelSource of(String file) {
         String text = read(file);
-        boolean isFlash = text.contains("#include \"" + FLASH + "\"");
-        return new KernelSource(
-                file,
-                text,
-                Stream.of(COMMON, FLASH)
-                        .filter(header -> isFlash || header.equals(COMMON))
-                        .map(header -> new Header(header, read(header)))
-                        .toList());
+        Map<String, Header> headers = new LinkedHashMap<>();
+        collect(text, headers);
+        return new KernelSource(file, text, List.copyOf(headers.values()));
+    }
+
+    /** What a text includes, and what that includes. */
+    private static void collect(String text, Map<String, Header> headers) {
+        for (Matcher include = INCLUDE.matcher(text); include.find(); ) {
+            String name = include.group(1);
+            if (!headers.containsKey(name)) {
+                Header header = new Header(name, read(name));
+                headers.put(name, header);
+                collect(header.text(), headers);
+            }
+        }
     }
 
     private static String read(String file) {

@@ -94,6 +94,13 @@ final class Kernels implements AutoCloseable {
         return this;
     }
 
+    /** Several words, for example of a map of the copy engine, in a kernel's only argument. */
+    Kernels words(long[] values) {
+        System.arraycopy(values, 0, slots, arguments, values.length);
+        arguments += values.length;
+        return this;
+    }
+
     Kernels wide(long value) {
         return pointer(value);
     }

@@ -78,43 +78,9 @@ __device__ __forceinline__ void giveRegisters() {
   asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(REGISTERS));
 }
 
-// ---- clusters of blocks
-
-template <int CLUSTER>
-__device__ __forceinline__ int rankInCluster() {
-  if constexpr (CLUSTER == 1) {
-    return 0;
-  }
-  u32 rank;
-  asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
-  return (int)rank;
-}
-
-// All threads of all blocks of a cluster, or of the block alone; what was written before can be read after.
-template <int CLUSTER>
-__device__ __forceinline__ void awaitAll() {
-  if constexpr (CLUSTER == 1) {
-    __syncthreads();
-  } else {
-    asm volatile("barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;" ::: "memory");
-  }
-}
-
-// Arrives at the barrier that lies at the same place in another block of the cluster, or in this one.
-__device__ __forceinline__ void arriveAt(u32 barrier, int rank) {
-  asm volatile(
-      "{\n"
-      ".reg .b32 there;\n"
-      "mapa.shared::cluster.u32 there, %0, %1;\n"
-      "mbarrier.arrive.shared::cluster.b64 _, [there];\n"
-      "}\n" ::"r"(barrier),
-      "r"(rank)
-      : "memory");
-}
-
 // ---- the copy engine
 
-// Barriers that were started can be seen by the copy engine and by other blocks.
+// Barriers that were started can be seen by the copy engine.
 __device__ __forceinline__ void publishBarriers() {
   asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
 }
@@ -142,42 +108,12 @@ __device__ __forceinline__ void copyBox(u32 to, const TensorMap& map, int column
       : "memory");
 }
 
-// The same, to the same place in all blocks of a cluster, at whose own barriers it arrives.
-template <int CLUSTER>
-__device__ __forceinline__ void copyBoxToAll(u32 to, const TensorMap& map, int column, int row, u32 barrier) {
-  if constexpr (CLUSTER == 1) {
-    copyBox(to, map, column, row, barrier);
-  } else {
-    unsigned short all = (1 << CLUSTER) - 1;
-    asm volatile(
-        "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1, {%2, %3}], [%4], %5;" ::"r"(
-            to),
-        "l"(&map), "r"(column), "r"(row), "r"(barrier), "h"(all)
-        : "memory");
-  }
-}
-
-// As copyBoxToAll, from a map of five dimensions of which the first and the last are chosen.
-template <int CLUSTER>
-__device__ __forceinline__ void copyGroupsToAll(u32 to, const TensorMap& map, int column, int group, u32 barrier) {
-  if constexpr (CLUSTER == 1) {
-    asm volatile(
-        "cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %3, %3, %4}], [%5];" ::"r"(to),
-        "l"(&map), "r"(column), "r"(0), "r"(group), "r"(barrier)
-        : "memory");
-  } else {
-    unsigned short all = (1 << CLUSTER) - 1;
-    asm volatile(
-        "cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1, {%2, %3, %3, %3, "
-        "%4}], [%5], %6;" ::"r"(to),
-        "l"(&map), "r"(column), "r"(0), "r"(group), "r"(barrier), "h"(all)
-        : "memory");
-  }
-}
-
-// A box to the second-level cache.
-__device__ __forceinline__ void fetchBox(const TensorMap& map, int column, int row) {
-  asm volatile("cp.async.bulk.prefetch.tensor.2d.L2.global [%0, {%1, %2}];" ::"l"(&map), "r"(column), "r"(row) : "memory");
+// As copyBox, from a map of five dimensions of which the first and the last are chosen.
+__device__ __forceinline__ void copyGroups(u32 to, const TensorMap& map, int column, int group, u32 barrier) {
+  asm volatile(
+      "cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %3, %3, %4}], [%5];" ::"r"(to),
+      "l"(&map), "r"(column), "r"(0), "r"(group), "r"(barrier)
+      : "memory");
 }
 
 // Shared memory to a box of a matrix; what lies outside the matrix is not written.

@@ -4,16 +4,12 @@
 // A block stays on its multiprocessor and makes tiles of 128 rows by 256 or 192 columns, columns first, so that rows are read from far memory once.
 // One thread lets the copy engine bring 64 columns of both factors at a time; two warpgroups of 64 rows each multiply. What is to be done with the
 // results of a tile is done piece by piece between the products of the next tile, for which they are held in registers: so the tensor cores do not
-// wait for it, and what it reads and writes is spread over the whole time. Two blocks of a cluster take neighbouring rows, and each brings half of
-// the other factor for both.
+// wait for it, and what it reads and writes is spread over the whole time.
 //
 // Every sum is owned by one thread and made in the order of the columns, so the same call gives the same bits; what is outside a matrix counts as zeros.
 #include "hopper.cuh"
 
 #define HEAD 64
-#ifndef FETCHES
-#define FETCHES 1
-#endif
 #define TILE_ROWS 128
 #define DEPTH 64 // columns of the factors at a time
 #define LEFT_BYTES (TILE_ROWS * DEPTH * 2)
@@ -48,7 +44,6 @@ struct GatedLinearsArguments {
 struct GatedBackwardArguments {
   TensorMap dy;        // [rows, inner], boxes [128, 64]
   TensorMap weights;   // [inner, feedForward], boxes [64, 64]
-  TensorMap halfWeights; // the same, boxes [32, 64]
   TensorMap packed;    // [rows, 2 feedForward], boxes [16, 64]
   TensorMap activated; // [rows, feedForward], boxes [16, 64]
   const Bf16* gate;    // [rows, feedForward] each
@@ -137,22 +132,18 @@ __device__ __forceinline__ void multiplyTileAsync(float (&d)[GROUPS][4], u64 a, 
 
 // ---- tiles
 
-// What a block works on: tiles of a cluster one after the other.
 struct Tile {
   int row;    // its first
   int column; // number of the tile
 };
 
-template <int CLUSTER>
-__device__ __forceinline__ Tile tileOf(int number, int columnTiles, int rank) {
+__device__ __forceinline__ Tile tileOf(int number, int columnTiles) {
   int rows = number / columnTiles;
-  return {(rows * CLUSTER + rank) * TILE_ROWS, number - rows * columnTiles};
+  return {rows * TILE_ROWS, number - rows * columnTiles};
 }
 
-template <int CLUSTER>
 __device__ __forceinline__ int tileCount(i64 rows, int columnTiles) {
-  constexpr int TOGETHER = CLUSTER * TILE_ROWS;
-  return ((int)rows + TOGETHER - 1) / TOGETHER * columnTiles;
+  return ((int)rows + TILE_ROWS - 1) / TILE_ROWS * columnTiles;
 }
 
 // The copy engine arranges weights' rows so that a thread's eight results of a row in four groups of the fragment are neighbours: row 8 j + 2 q + e
@@ -195,19 +186,17 @@ struct Linears {
     return any;
   }
 
-  template <int CLUSTER>
-  static __device__ __forceinline__ void copyRight(const Arguments& a, u32 to, int depth, int column, int rank, u32 barrier) {
+  static __device__ __forceinline__ void copyRight(const Arguments& a, u32 to, int depth, int column, u32 barrier) {
     int heads = parts(a, column);
-    for (int h = rank; h < heads; h += CLUSTER) {
-      copyGroupsToAll<CLUSTER>(to + h * PART_BYTES, a.weights, depth, 2 * (4 * column + h), barrier);
+    for (int h = 0; h < heads; h++) {
+      copyGroups(to + h * PART_BYTES, a.weights, depth, 2 * (4 * column + h), barrier);
     }
   }
 
   static __device__ __forceinline__ void start(u32 barriers) { Ring<1>{barriers}.start(TABLE_WARPS, 8); }
 
   // by the warps beside the one that copies
-  template <int CLUSTER>
-  static __device__ __forceinline__ void assist(const Arguments& a, unsigned char* beside, u32 barriers, int cluster, int clusters, int rank) {
+  static __device__ __forceinline__ void assist(const Arguments& a, unsigned char* beside, u32 barriers) {
     Ring<1> ring = {barriers};
     int lane = threadIdx.x % WARP;
     int warp = threadIdx.x / WARP - 1;
@@ -218,8 +207,8 @@ struct Linears {
     float2* table = (float2*)beside;
     int place = lane % 8 / 2 * (2 * WARP) + lane / 8 * 2 + lane % 2; // of the lane's pair
     u32 n = 0;
-    for (int number = cluster; number < tileCount<CLUSTER>(a.rows, columns); number += clusters) {
-      Tile tile = tileOf<CLUSTER>(number, columns, rank);
+    for (int number = blockIdx.x; number < tileCount(a.rows, columns); number += gridDim.x) {
+      Tile tile = tileOf(number, columns);
       if (!anyRotated(a, tile.column)) {
         continue;
       }
@@ -345,17 +334,15 @@ struct GatedLinears {
   static __device__ __forceinline__ int parts(const Arguments& a, int column) { return 4; }
   static __device__ __forceinline__ const TensorMap& left(const Arguments& a) { return a.x; }
 
-  template <int CLUSTER>
-  static __device__ __forceinline__ void copyRight(const Arguments& a, u32 to, int depth, int column, int rank, u32 barrier) {
-    for (int side = rank; side < 2; side += CLUSTER) { // gate, up
-      copyBoxToAll<CLUSTER>(to + side * 2 * PART_BYTES, a.weights, depth, side * (int)a.feedForward + UNITS * column, barrier);
+  static __device__ __forceinline__ void copyRight(const Arguments& a, u32 to, int depth, int column, u32 barrier) {
+    for (int side = 0; side < 2; side++) { // gate, up
+      copyBox(to + side * 2 * PART_BYTES, a.weights, depth, side * (int)a.feedForward + UNITS * column, barrier);
     }
   }
 
   static __device__ __forceinline__ void start(u32 barriers) {}
 
-  template <int CLUSTER>
-  static __device__ __forceinline__ void assist(const Arguments& a, unsigned char* beside, u32 barriers, int cluster, int clusters, int rank) {}
+  static __device__ __forceinline__ void assist(const Arguments& a, unsigned char* beside, u32 barriers) {}
 
   struct Held {
     u32 gate[8][4]; // of 16 columns, as storeMatrices takes them
@@ -452,17 +439,10 @@ struct GatedBackward {
   }
   static __device__ __forceinline__ const TensorMap& left(const Arguments& a) { return a.dy; }
 
-  template <int CLUSTER>
-  static __device__ __forceinline__ void copyRight(const Arguments& a, u32 to, int depth, int column, int rank, u32 barrier) {
+  static __device__ __forceinline__ void copyRight(const Arguments& a, u32 to, int depth, int column, u32 barrier) {
     int number = parts(a, column);
-    if (CLUSTER == 2 && number == 3) { // the middle one is brought in halves
-      copyBoxToAll<CLUSTER>(to + 2 * rank * PART_BYTES, a.weights, column * COLUMNS + 128 * rank, depth, barrier);
-      copyBoxToAll<CLUSTER>(
-          to + PART_BYTES + rank * (PART_BYTES / 2), a.halfWeights, column * COLUMNS + 64, depth + rank * (DEPTH / 2), barrier);
-    } else {
-      for (int part = rank; part < number; part += CLUSTER) {
-        copyBoxToAll<CLUSTER>(to + part * PART_BYTES, a.weights, column * COLUMNS + 64 * part, depth, barrier);
-      }
+    for (int part = 0; part < number; part++) {
+      copyBox(to + part * PART_BYTES, a.weights, column * COLUMNS + 64 * part, depth, barrier);
     }
   }
 
@@ -473,8 +453,7 @@ struct GatedBackward {
     ringOf(barriers, 1).start(WARP, 4);
   }
 
-  template <int CLUSTER>
-  static __device__ __forceinline__ void assist(const Arguments& a, unsigned char* beside, u32 barriers, int cluster, int clusters, int rank) {
+  static __device__ __forceinline__ void assist(const Arguments& a, unsigned char* beside, u32 barriers) {
     int group = threadIdx.x / WARP - 1;
     if (group < 2) {
       Ring<SLOTS> ring = ringOf(barriers, group);
@@ -482,8 +461,8 @@ struct GatedBackward {
       int columns = columnTiles(a);
       int lane = threadIdx.x % WARP;
       u32 n = 0;
-      for (int number = cluster; number < tileCount<CLUSTER>(a.rows, columns); number += clusters) {
-        Tile tile = tileOf<CLUSTER>(number, columns, rank);
+      for (int number = blockIdx.x; number < tileCount(a.rows, columns); number += gridDim.x) {
+        Tile tile = tileOf(number, columns);
         for (int part = 0; part < parts(a, tile.column); part++, n++) {
           u32 slot = slots + ring.place(n) * SLOT_BYTES;
           await(ring.empty(n), ring.parity(n) ^ 1);
@@ -604,7 +583,7 @@ struct Layout {
 };
 
 // One more turn of a warpgroup's 64 rows of a tile.
-template <class Product, int COLUMNS, int CLUSTER>
+template <class Product, int COLUMNS>
 __device__ __forceinline__ void addTurn(
     float (&sum)[Product::COLUMNS / 8][4], u32 stages, const Ring<Product::STAGES>& ring, u32& n, int k, int group) {
   ring.awaitFull(n);
@@ -619,33 +598,29 @@ __device__ __forceinline__ void addTurn(
   commitProducts();
   if (k > 0) {
     awaitProducts<1>();
-    if (threadIdx.x % WARP < CLUSTER) {
-      arriveAt(ring.empty(n - 1), threadIdx.x % WARP);
-    }
+    ring.release(n - 1);
   }
   n++;
 }
 
 // Turns from the PIECE-th on with a piece of the tile before after each, as far as there are pieces.
-template <class Product, int COLUMNS, int CLUSTER, int PIECE>
+template <class Product, int COLUMNS, int PIECE>
 __device__ __forceinline__ void addTurns(
     const typename Product::Arguments& a, float (&sum)[Product::COLUMNS / 8][4], typename Product::Held& held, unsigned char* beside,
     u32 barriers, u32 stages, const Ring<Product::STAGES>& ring, u32& n, int steps, int group) {
   if constexpr (PIECE < Product::PIECES) {
     if (PIECE < steps) {
-      addTurn<Product, COLUMNS, CLUSTER>(sum, stages, ring, n, PIECE, group);
+      addTurn<Product, COLUMNS>(sum, stages, ring, n, PIECE, group);
     }
     Product::template put<PIECE>(a, held, beside, barriers, group);
-    addTurns<Product, COLUMNS, CLUSTER, PIECE + 1>(a, sum, held, beside, barriers, stages, ring, n, steps, group);
+    addTurns<Product, COLUMNS, PIECE + 1>(a, sum, held, beside, barriers, stages, ring, n, steps, group);
   } else {
     for (int k = PIECE; k < steps; k++) {
-      addTurn<Product, COLUMNS, CLUSTER>(sum, stages, ring, n, k, group);
+      addTurn<Product, COLUMNS>(sum, stages, ring, n, k, group);
     }
     awaitProducts<0>();
     hold(sum);
-    if (threadIdx.x % WARP < CLUSTER) {
-      arriveAt(ring.empty(n - 1), threadIdx.x % WARP);
-    }
+    ring.release(n - 1);
   }
 }
 
@@ -659,7 +634,7 @@ __device__ __forceinline__ void putRest(
 }
 
 // shared memory: stages, what the product needs beside them, barriers
-template <class Product, int CLUSTER>
+template <class Product>
 __device__ __forceinline__ void hopperProduct(const typename Product::Arguments& a) {
   constexpr int STAGES = Product::STAGES;
   extern __shared__ __align__(1024) unsigned char sharedTiles[];
@@ -667,32 +642,23 @@ __device__ __forceinline__ void hopperProduct(const typename Product::Arguments&
   unsigned char* beside = sharedTiles + STAGES * Layout<Product>::STAGE_BYTES;
   Ring<STAGES> ring = {stages + Layout<Product>::BARRIERS};
   u32 barriers = ring.barriers + Ring<STAGES>::BYTES;
-  int rank = rankInCluster<CLUSTER>();
-  int cluster = blockIdx.x / CLUSTER;
-  int clusters = gridDim.x / CLUSTER;
   int columns = Product::columnTiles(a);
-  int tiles = tileCount<CLUSTER>(a.rows, columns);
+  int tiles = tileCount(a.rows, columns);
   int steps = ((int)a.inner + DEPTH - 1) / DEPTH;
   if (threadIdx.x == 0) {
-    ring.start(1, 8 * CLUSTER);
+    ring.start(1, 8);
     Product::start(barriers);
     publishBarriers();
   }
-  awaitAll<CLUSTER>();
+  __syncthreads();
   if (threadIdx.x < WARPGROUP) {
     giveRegisters<Product::COPIER_REGISTERS>();
     if (threadIdx.x >= WARP) {
-      Product::template assist<CLUSTER>(a, beside, barriers, cluster, clusters, rank);
+      Product::assist(a, beside, barriers);
     } else if (threadIdx.x == 0) {
       u32 n = 0;
-      int further = (clusters + columns - 1) / columns * (CLUSTER * TILE_ROWS); // rows that come into work about a tile later
-      for (int number = cluster; number < tiles; number += clusters) {
-        Tile tile = tileOf<CLUSTER>(number, columns, rank);
-        if (FETCHES && tile.row + further < a.rows) {
-          for (int k = tile.column; k < steps; k += columns) {
-            fetchBox(Product::left(a), k * DEPTH, tile.row + further);
-          }
-        }
+      for (int number = blockIdx.x; number < tiles; number += gridDim.x) {
+        Tile tile = tileOf(number, columns);
         int bytes = LEFT_BYTES + Product::parts(a, tile.column) * PART_BYTES;
         for (int k = 0; k < steps; k++, n++) {
           u32 stage = stages + ring.place(n) * Layout<Product>::STAGE_BYTES;
@@ -700,7 +666,7 @@ __device__ __forceinline__ void hopperProduct(const typename Product::Arguments&
           await(ring.empty(n), ring.parity(n) ^ 1);
           expect(full, bytes);
           copyBox(stage, Product::left(a), k * DEPTH, tile.row, full);
-          Product::template copyRight<CLUSTER>(a, stage + LEFT_BYTES, k * DEPTH, tile.column, rank, full);
+          Product::copyRight(a, stage + LEFT_BYTES, k * DEPTH, tile.column, full);
         }
       }
     }
@@ -710,24 +676,22 @@ __device__ __forceinline__ void hopperProduct(const typename Product::Arguments&
     u32 n = 0;
     typename Product::Held held;
     Product::clear(held);
-    for (int number = cluster; number < tiles; number += clusters) {
-      Tile tile = tileOf<CLUSTER>(number, columns, rank);
+    for (int number = blockIdx.x; number < tiles; number += gridDim.x) {
+      Tile tile = tileOf(number, columns);
       float sum[Product::COLUMNS / 8][4];
       int parts = Product::parts(a, tile.column);
       if (parts == 1) {
-        addTurns<Product, 64, CLUSTER, 0>(a, sum, held, beside, barriers, stages, ring, n, steps, group);
+        addTurns<Product, 64, 0>(a, sum, held, beside, barriers, stages, ring, n, steps, group);
       } else if (parts < 4 && Product::COLUMNS > 192) { // of two, the third is nonsense that nobody looks at
-        addTurns<Product, 192, CLUSTER, 0>(a, sum, held, beside, barriers, stages, ring, n, steps, group);
+        addTurns<Product, 192, 0>(a, sum, held, beside, barriers, stages, ring, n, steps, group);
       } else {
-        addTurns<Product, Product::COLUMNS, CLUSTER, 0>(a, sum, held, beside, barriers, stages, ring, n, steps, group);
+        addTurns<Product, Product::COLUMNS, 0>(a, sum, held, beside, barriers, stages, ring, n, steps, group);
       }
       Product::take(a, sum, held, beside, barriers, tile, group);
     }
     putRest<Product, 0>(a, held, beside, barriers, group);
     Product::finish(held, barriers, group);
   }
-  __syncwarp();
-  awaitAll<CLUSTER>(); // no block leaves before others have arrived at its barriers
 }
 
 #define ON_HOPPER(call) call
@@ -737,19 +701,11 @@ __device__ __forceinline__ void hopperProduct(const typename Product::Arguments&
 
 // ---- kernels
 
-#if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
-#define BLOCKS_OF_CLUSTER(number) __cluster_dims__(number, 1, 1)
-#else
-#define BLOCKS_OF_CLUSTER(number)
-#endif
-
-// grid: a multiple of CLUSTER
-#define HOPPER_PRODUCT(name, Product, CLUSTER)                                                                        \
-  extern "C" __global__ void BLOCKS_OF_CLUSTER(CLUSTER) __launch_bounds__(PRODUCT_THREADS, 1)                         \
-      name(const __grid_constant__ Product##Arguments arguments) {                                                    \
-    ON_HOPPER((hopperProduct<Product, CLUSTER>(arguments)));                                                          \
+#define HOPPER_PRODUCT(name, Product)                                                                                 \
+  extern "C" __global__ void __launch_bounds__(PRODUCT_THREADS, 1) name(const __grid_constant__ Product##Arguments arguments) { \
+    ON_HOPPER(hopperProduct<Product>(arguments));                                                                     \
   }
 
-HOPPER_PRODUCT(hopperLinears, Linears, 2)
-HOPPER_PRODUCT(hopperGatedLinears, GatedLinears, 2)
-HOPPER_PRODUCT(hopperGatedBackward, GatedBackward, 2)
+HOPPER_PRODUCT(hopperLinears, Linears)
+HOPPER_PRODUCT(hopperGatedLinears, GatedLinears)
+HOPPER_PRODUCT(hopperGatedBackward, GatedBackward)

@@ -1,0 +1,203 @@
+package io.mor.backend.cuda;
+
+import io.mor.backend.cuda.TensorMaps.Boxes;
+
+/**
+ * Matrix products in bfloat16 with sums in single precision, on compute capability 9.0, that do in the same pass what else would be a pass over their
+ * results; see products_hopper.cu. All matrices are contiguous row-major. Each method returns false, and has done nothing, where its kernel cannot be
+ * used: on another card, for no rows, for sizes that it is not made for, for addresses that are no multiples of 16.
+ */
+final class HopperProducts extends KernelFamily {
+
+    private static final int HEAD = 64;
+    private static final int MOST_TENSORS = 3;
+    private static final int TILE_ROWS = 128;
+    private static final int THREADS = 384;
+    private static final int LEFT_BYTES = TILE_ROWS * 64 * 2; // of a stage
+    private static final int PART_BYTES = 64 * 64 * 2; // of 64 columns of a tile in a stage
+    private static final int BARRIERS_BYTES = 128; // at most
+
+    /** How a kernel cuts its work; the numbers of its structure in products_hopper.cu. */
+    private enum Cut {
+        LINEARS(256, 4, TILE_ROWS * HEAD / 2 * 8),
+        GATED(256, 4, 8 * 2 * 16 * 64 * 2),
+        GATED_BACKWARD(192, 3, 10 * PART_BYTES);
+
+        final int columns; // of a tile of the product
+        final int sharedBytes;
+
+        Cut(int columns, int stages, int besideBytes) {
+            this.columns = columns;
+            this.sharedBytes = stages * (LEFT_BYTES + columns / 64 * PART_BYTES) + besideBytes + BARRIERS_BYTES;
+        }
+    }
+
+    HopperProducts(CudaContext context) {
+        super(context);
+    }
+
+    /**
+     * {@code outs = x @ transpose(weights)}, rotated and dealt to tensors of whole heads of 64, of which there are three at most.
+     *
+     * @param outs each {@code [rows, 64 outHeads]}, written
+     * @param outHeads one or more for each
+     * @param rotated which of them are rotated, as by {@code narrowSplit}
+     * @param x {@code [rows, inner]}; inner a multiple of 8
+     * @param weights {@code [64 sum of outHeads, inner]}, in the order of outs
+     * @param positions {@code int [rows]}
+     * @param frequencies {@code double [32]}
+     */
+    boolean linears(
+            long[] outs,
+            int[] outHeads,
+            boolean[] rotated,
+            long x,
+            int rows,
+            int inner,
+            long weights,
+            long positions,
+            long frequencies) {
+        if (outs.length == 0
+                || outs.length > MOST_TENSORS
+                || !canMultiply(rows, inner, x, weights)
+                || !areAligned(outs)) {
+            return false;
+        }
+        int heads = 0;
+        int bits = 0;
+        long[] ends = new long[MOST_TENSORS];
+        long[] tensors = new long[MOST_TENSORS];
+        for (int i = 0; i < MOST_TENSORS; i++) {
+            if (i < outs.length) {
+                if (outHeads[i] <= 0) {
+                    return false;
+                }
+                tensors[i] = outs[i];
+                heads += outHeads[i];
+                bits |= rotated[i] ? 1 << i : 0;
+            }
+            ends[i] = heads;
+        }
+        long[] maps = context.tensorMaps.of(new Boxes(x, rows, inner, TILE_ROWS));
+        long[] weightMap = context.tensorMaps.of(new Boxes(weights, HEAD * heads, inner, HEAD, true));
+        Kernels launch = kernel("hopperLinears")
+                .words(maps)
+                .words(weightMap)
+                .words(tensors)
+                .words(ends)
+                .pointer(positions)
+                .pointer(frequencies)
+                .wide(rows)
+                .wide(inner)
+                .wide(bits);
+        note(rows, inner, HEAD * heads, (double) rows * HEAD * heads);
+        launch(launch, Cut.LINEARS, rows, HEAD * heads);
+        return true;
+    }
+
+    /**
+     * {@code gate = x @ transpose(weights' first half)}, {@code up = x @ transpose(weights' second half)}, {@code activated = silu(gate) * up}.
+     *
+     * @param gate {@code [rows, feedForward]}, written
+     * @param up the same
+     * @param activated the same, from gate and up as they were rounded
+     * @param x {@code [rows, width]}; width a multiple of 8
+     * @param feedForward a multiple of 64
+     * @param weights {@code [2 feedForward, width]}: gate's, then up's
+     */
+    boolean gatedLinears(
+            long gate, long up, long activated, long x, int rows, int width, int feedForward, long weights) {
+        if (!canMultiply(rows, width, x, weights)
+                || feedForward <= 0
+                || feedForward % 64 != 0
+                || !areAligned(gate, up, activated)) {
+            return false;
+        }
+        Kernels launch = kernel("hopperGatedLinears")
+                .words(map(x, rows, width, TILE_ROWS))
+                .words(map(weights, 2 * feedForward, width, 128))
+                .words(map(gate, rows, feedForward, 16))
+                .words(map(up, rows, feedForward, 16))
+                .words(map(activated, rows, feedForward, 16))
+                .wide(rows)
+                .wide(width)
+                .wide(feedForward);
+        note(rows, width, 2 * feedForward, 3.0 * rows * feedForward);
+        launch(launch, Cut.GATED, rows, 2 * feedForward);
+        return true;
+    }
+
+    /**
+     * The gradient of {@code silu(gate) * up} of {@code dy @ downWeights}, and that value again.
+     *
+     * @param packed {@code [rows, 2 feedForward]}, written: in each row gate's gradient, then up's
+     * @param activated {@code [rows, feedForward]}, written: {@code silu(gate) * up}
+     * @param gate {@code [rows, feedForward]}
+     * @param up the same
+     * @param dy {@code [rows, width]}; width a multiple of 8
+     * @param feedForward a multiple of 64
+     * @param downWeights {@code [width, feedForward]}
+     */
+    boolean gatedBackward(
+            long packed,
+            long activated,
+            long gate,
+            long up,
+            long dy,
+            int rows,
+            int width,
+            int feedForward,
+            long downWeights) {
+        if (!canMultiply(rows, width, dy, downWeights)
+                || feedForward <= 0
+                || feedForward % 64 != 0
+                || !areAligned(packed, activated, gate, up)) {
+            return false;
+        }
+        Kernels launch = kernel("hopperGatedBackward")
+                .words(map(dy, rows, width, TILE_ROWS))
+                .words(map(downWeights, width, feedForward, 64))
+                .words(map(packed, rows, 2 * feedForward, 16))
+                .words(map(activated, rows, feedForward, 16))
+                .pointer(gate)
+                .pointer(up)
+                .wide(rows)
+                .wide(width)
+                .wide(feedForward);
+        note(rows, width, feedForward, 5.0 * rows * feedForward);
+        launch(launch, Cut.GATED_BACKWARD, rows, feedForward);
+        return true;
+    }
+
+    private boolean canMultiply(int rows, int inner, long... factors) {
+        return context.device.major == 9
+                && context.device.minor == 0
+                && rows > 0
+                && inner > 0
+                && inner % 8 == 0
+                && areAligned(factors);
+    }
+
+    private static boolean areAligned(long... addresses) {
+        for (long address : addresses) {
+            if (address % 16 != 0) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private long[] map(long address, int rows, int columns, int boxRows) {
+        return context.tensorMaps.of(new Boxes(address, rows, columns, boxRows));
+    }
+
+    /** Tells the clock of launches what is moved: both factors once and elements that are read or written beside them. */
+    private void note(int rows, int inner, int columns, double elements) {
+        context.kernels.operand(2 * ((double) inner * ((double) rows + columns) + elements));
+    }
+
+    private void launch(Kernels launch, Cut cut, int rows, int columns) {
+        long tiles = (long) Math.ceilDiv(rows, TILE_ROWS) * Math.ceilDiv(columns, cut.columns);
+        launch.launch((int) Math.min(tiles, context.device.multiprocessors), 1, 1, THREADS, 1, cut.sharedBytes);
+    }
+}
