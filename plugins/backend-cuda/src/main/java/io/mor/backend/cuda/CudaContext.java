@@ -35,13 +35,13 @@ final class CudaContext implements AutoCloseable {
             this.tensorMaps = new TensorMaps(driver);
             this.queue = own(new LaunchQueue(launches, graphs));
             this.kernels = own(new Kernels(device, compiler, queue));
-            Staging staging = own(new Staging(device, queue));
+            this.memory = own(new DeviceMemory(device, queue::flush));
+            Staging staging = own(new Staging(device, queue, memory));
             this.laterReads = own(new LaterReads(device, queue));
             launches.whenStarted(() -> {
                 staging.started();
                 laterReads.started();
             });
-            this.memory = own(new DeviceMemory(device, queue::flush));
             this.transfers = own(new Transfers(device, queue, staging, kernels));
             this.scratch = memory.allocate(1 << 20, "scratch of the kernels");
         } catch (RuntimeException | Error e) {

@@ -4,11 +4,14 @@ import java.lang.foreign.MemorySegment;
 import jcuda.Pointer;
 import jcuda.driver.CUevent;
 import jcuda.driver.CUevent_flags;
+import jcuda.driver.CUstream;
+import jcuda.driver.CUstream_flags;
 import jcuda.driver.JCudaDriver;
 
 /**
- * Pinned memory of the host from which kernels copy what was written, so that a write does not wait. It is used round and round in quarters; the
- * host waits only where it would overwrite what the GPU has not read yet.
+ * Pinned memory of the host from which kernels copy what was written, so that a write does not wait; what is large goes to the device on a stream
+ * of its own, while the step before still runs. It is used round and round in quarters; the host waits only where it would overwrite what the GPU
+ * has not read yet.
  *
  * <p>Thread safety: one thread.
  */
@@ -24,24 +27,35 @@ final class Staging implements AutoCloseable {
     private final LaunchQueue queue;
     private final Pointer pinned = new Pointer();
     private final MemorySegment memory;
+    private final DeviceMemory.Block mirror; // the same on the device, a place there for every place here
+    private final CUstream copies = new CUstream();
+    private final CUevent arrived = new CUevent(); // all that was sent so far
     private final CUevent[] read = new CUevent[QUARTERS]; // what was staged in a quarter has been read
     private final boolean[] recorded = new boolean[QUARTERS];
     private final boolean[] open = new boolean[QUARTERS]; // holds what is not covered by its event
     private int quarter;
     private int used;
 
-    Staging(Device device, LaunchQueue queue) {
+    Staging(Device device, LaunchQueue queue, DeviceMemory onDevice) {
         this.device = device;
         this.queue = queue;
         Device.check(
                 JCudaDriver.cuMemAllocHost(pinned, (long) QUARTERS * LARGEST),
                 "allocating " + QUARTERS * LARGEST + " bytes of pinned host memory");
         this.memory = MemorySegment.ofBuffer(pinned.getByteBuffer(0, (long) QUARTERS * LARGEST));
+        this.mirror = onDevice.allocate((long) QUARTERS * LARGEST, "memory for what is written");
+        Device.check(
+                JCudaDriver.cuStreamCreate(copies, CUstream_flags.CU_STREAM_NON_BLOCKING),
+                "creating a stream for copies");
+        createEvent(arrived);
         for (int i = 0; i < QUARTERS; i++) {
             read[i] = new CUevent();
-            Device.check(
-                    JCudaDriver.cuEventCreate(read[i], CUevent_flags.CU_EVENT_DISABLE_TIMING), "creating an event");
+            createEvent(read[i]);
         }
+    }
+
+    private static void createEvent(CUevent event) {
+        Device.check(JCudaDriver.cuEventCreate(event, CUevent_flags.CU_EVENT_DISABLE_TIMING), "creating an event");
     }
 
     /** Room for at most {@link #LARGEST} bytes, whose address kernels can read; a launch that reads it must be added next. */
@@ -54,6 +68,24 @@ final class Staging implements AutoCloseable {
         used += rounded;
         open[quarter] = true;
         return room;
+    }
+
+    /**
+     * Starts to copy what was put into a room to the device, beside the work that runs there. What is launched from now on waits for it.
+     *
+     * @return the room's address on the device; a launch that reads it must be added next
+     */
+    long send(MemorySegment room) {
+        device.makeCurrent();
+        long offset = room.address() - memory.address();
+        long target = mirror.address() + offset;
+        Device.check(
+                JCudaDriver.cuMemcpyHtoDAsync(
+                        new DeviceAddress(target), pinned.withByteOffset(offset), room.byteSize(), copies),
+                "copying to the GPU");
+        Device.check(JCudaDriver.cuEventRecord(arrived, copies), "recording an event");
+        Device.check(JCudaDriver.cuStreamWaitEvent(device.stream(), arrived, 0), "waiting for a copy");
+        return target;
     }
 
     private void enterNextQuarter() {
@@ -91,6 +123,8 @@ final class Staging implements AutoCloseable {
         for (CUevent event : read) {
             JCudaDriver.cuEventDestroy(event);
         }
+        JCudaDriver.cuEventDestroy(arrived);
+        JCudaDriver.cuStreamDestroy(copies);
         JCudaDriver.cuMemFreeHost(pinned);
     }
 }

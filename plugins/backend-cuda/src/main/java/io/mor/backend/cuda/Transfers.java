@@ -12,6 +12,7 @@ import jcuda.driver.JCudaDriver;
 final class Transfers implements AutoCloseable {
 
     private static final int BUFFER = 4 << 20;
+    private static final int SENT = 16 << 10; // bytes from which on a write goes to the device on the stream of copies
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
     private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT;
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
@@ -142,7 +143,9 @@ final class Transfers implements AutoCloseable {
         if ((long) elementBytes * length <= Staging.LARGEST) {
             MemorySegment staged = staging.take(elementBytes * length);
             fill.move(0, length, staged);
-            copy(address, staged.address(), (long) elementBytes * length);
+            // a kernel reads a few bytes from the host sooner than a copy brings them
+            long from = staged.byteSize() < SENT ? staged.address() : staging.send(staged);
+            copy(address, from, staged.byteSize());
             return;
         }
         queue.flush();

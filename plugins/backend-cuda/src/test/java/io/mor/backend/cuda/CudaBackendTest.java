@@ -49,6 +49,43 @@ class CudaBackendTest extends BackendContract {
     }
 
     @Test
+    void whatIsWrittenManyTimesBetweenLaunchesIsReadByThoseThatFollowIt() {
+        int numbers = 1 << 16; // 256 KiB, so that the rounds go once and a half round what is staged
+        int rounds = 24;
+        IntTensor written = backend().allocateInts(numbers);
+        IntTensor few = backend().allocateInts(3);
+        Tensor[] read = new Tensor[2 * rounds];
+        Tensor[] readFew = new Tensor[2 * rounds];
+        for (int i = 0; i < read.length; i++) {
+            read[i] = backend().allocate(numbers, 1);
+            readFew[i] = backend().allocate(3, 1);
+        }
+        for (int round = 0; round < rounds; round++) {
+            int first = 2 * round;
+            backend().repeated("a round", () -> {
+                for (int i = first; i < first + 2; i++) {
+                    backend().write(written, numbersOf(i, numbers));
+                    backend().toColumn(read[i], written);
+                    backend().write(few, numbersOf(i, 3));
+                    backend().toColumn(readFew[i], few);
+                }
+            });
+        }
+        for (int i = 0; i < read.length; i++) {
+            double[] expected =
+                    IntStream.of(numbersOf(i, numbers)).asDoubleStream().toArray();
+            assertArrayEquals(expected, backend().readDoubles(read[i]), "write " + i);
+            assertArrayEquals(
+                    IntStream.of(numbersOf(i, 3)).asDoubleStream().toArray(),
+                    backend().readDoubles(readFew[i]));
+        }
+    }
+
+    private static int[] numbersOf(int write, int count) {
+        return IntStream.range(0, count).map(i -> 70_000 * write + i).toArray(); // below 2^24
+    }
+
+    @Test
     void rowsOfManyColumnsAreReducedByABlock() {
         bench().kernel()
                 .columns(1023, 1024, 1025, 2049, 49157)
