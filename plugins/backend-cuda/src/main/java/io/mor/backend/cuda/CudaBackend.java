@@ -90,9 +90,10 @@ public final class CudaBackend implements Backend {
         this.gathers = new GatherKernels(context, elementwise);
         this.selections = new SelectionKernels(context, elementwise);
         this.products = new ProductKernels(context, elementwise, rows, cublas);
-        this.projections = new ProjectionKernels(context, products);
+        HopperProducts hopper = new HopperProducts(context);
+        this.projections = new ProjectionKernels(context, products, hopper);
         this.attention = new AttentionKernels(context);
-        this.gradients = new PackedGradients(context, products, projections, elementwise, attention);
+        this.gradients = new PackedGradients(context, products, projections, elementwise, attention, hopper);
         this.entries = new EntryKernels(context);
         this.optimizer = new OptimizerKernels(context);
     }
@@ -794,6 +795,13 @@ public final class CudaBackend implements Backend {
             Tensor dx, List<Optional<Tensor>> dweights, Tensor x, List<Ops.Projection> layers, List<Tensor> douts) {
         if (!projections.linearsBackward(dx, dweights, x, layers, douts)) {
             Backend.super.linearsBackward(dx, dweights, x, layers, douts);
+        }
+    }
+
+    @Override
+    public void gatedLinears(Tensor gate, Tensor up, Tensor inner, Tensor x, Tensor gateWeight, Tensor upWeight) {
+        if (!projections.gatedLinears(gate, up, inner, x, gateWeight, upWeight)) {
+            Backend.super.gatedLinears(gate, up, inner, x, gateWeight, upWeight);
         }
     }
 

@@ -17,18 +17,21 @@ final class PackedGradients extends KernelFamily {
     private final ProjectionKernels projections;
     private final ElementwiseKernels elementwise;
     private final AttentionKernels attention;
+    private final HopperProducts hopper;
 
     PackedGradients(
             CudaContext context,
             ProductKernels products,
             ProjectionKernels projections,
             ElementwiseKernels elementwise,
-            AttentionKernels attention) {
+            AttentionKernels attention,
+            HopperProducts hopper) {
         super(context);
         this.products = products;
         this.projections = projections;
         this.elementwise = elementwise;
         this.attention = attention;
+        this.hopper = hopper;
     }
 
     /** Whether rows of a matrix hold the gradients of all projections side by side; else they lie one after the other. */
@@ -50,6 +53,20 @@ final class PackedGradients extends KernelFamily {
     /** As the backend's, side by side. */
     void gatedLinearsGradient(
             Tensor packed, Tensor inner, boolean wantsInner, Tensor gate, Tensor up, Tensor dout, Tensor down) {
+        boolean inOnePass = areVectors(inner, gate, up, dout)
+                && hopper.gatedBackward(
+                        targetBytes(packed),
+                        targetBytes(inner),
+                        bytes(gate),
+                        bytes(up),
+                        bytes(dout),
+                        gate.rows(),
+                        dout.columns(),
+                        gate.columns(),
+                        context.shadow(context.of(down)));
+        if (inOnePass) {
+            return;
+        }
         products.matmul(inner, dout, false, down, false, false);
         elementwise.packedSwiGluBackward(packed, wantsInner ? Optional.of(inner) : Optional.empty(), gate, up, inner);
     }

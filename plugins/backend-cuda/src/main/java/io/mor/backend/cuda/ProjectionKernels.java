@@ -19,15 +19,19 @@ final class ProjectionKernels extends KernelFamily {
     private static final int MOST_TOGETHER = 3;
     private static final int HEADS_AT_A_TIME = 5; // that one thread of the kernels rotates
 
+    private static final int LEAST_ROWS = 512; // for which own products are worth it
+
     private final ProductKernels products;
+    private final HopperProducts hopper;
     private final Map<Frequencies, Long> frequencyTables = new HashMap<>();
 
     /** A rotary embedding's constants. */
     private record Frequencies(int headDim, double theta) {}
 
-    ProjectionKernels(CudaContext context, ProductKernels products) {
+    ProjectionKernels(CudaContext context, ProductKernels products, HopperProducts hopper) {
         super(context);
         this.products = products;
+        this.hopper = hopper;
     }
 
     void rope(Tensor out, Tensor x, IntTensor position, int headDim, double theta, boolean inverse) {
@@ -80,6 +84,9 @@ final class ProjectionKernels extends KernelFamily {
         if (!areTogether(outs, x, projections)) {
             return false;
         }
+        if (linearsInOnePass(outs, x, projections)) {
+            return true;
+        }
         int width = width(projections);
         long packed = scratch(2L * x.rows() * width);
         boolean done = products.multiplyByLibrary(
@@ -97,6 +104,56 @@ final class ProjectionKernels extends KernelFamily {
                     outs.stream().map(this::targetBytes).toList());
         }
         return done;
+    }
+
+    private boolean linearsInOnePass(List<Tensor> outs, Tensor x, List<Ops.Projection> projections) {
+        Ops.Rotation rotation = rotation(projections);
+        if (x.rows() < LEAST_ROWS || rotation.headDim() != HopperProducts.HEAD) {
+            return false;
+        }
+        long[] targets = new long[outs.size()];
+        int[] heads = new int[outs.size()];
+        boolean[] rotated = new boolean[outs.size()];
+        for (int i = 0; i < outs.size(); i++) {
+            targets[i] = targetBytes(outs.get(i));
+            heads[i] = outs.get(i).columns() / HopperProducts.HEAD;
+            rotated[i] = projections.get(i).rotation().isPresent();
+        }
+        return hopper.linears(
+                targets,
+                heads,
+                rotated,
+                bytes(x),
+                x.rows(),
+                x.columns(),
+                weights(projections),
+                address(rotation.position()),
+                frequencies(rotation.headDim(), rotation.theta()));
+    }
+
+    private static Ops.Rotation rotation(List<Ops.Projection> projections) {
+        return projections.stream()
+                .flatMap(projection -> projection.rotation().stream())
+                .findFirst()
+                .orElseThrow();
+    }
+
+    /** As {@link Backend#gatedLinears}; false if it cannot be done in one pass, and then nothing was done. */
+    boolean gatedLinears(Tensor gate, Tensor up, Tensor inner, Tensor x, Tensor gateWeight, Tensor upWeight) {
+        return products.hasLibrary()
+                && x.extent().isExact()
+                && x.rows() >= LEAST_ROWS
+                && areVectors(gate, up, inner, x)
+                && follow(List.of(gateWeight, upWeight))
+                && hopper.gatedLinears(
+                        targetBytes(gate),
+                        targetBytes(up),
+                        targetBytes(inner),
+                        bytes(x),
+                        x.rows(),
+                        x.columns(),
+                        gate.columns(),
+                        context.shadow(context.of(gateWeight)));
     }
 
     /** As {@link Backend#linearsBackward}; false as above. */
@@ -196,10 +253,7 @@ final class ProjectionKernels extends KernelFamily {
 
     private void deal(
             String kernel, long packed, List<Tensor> rows, List<Ops.Projection> projections, List<Long> addresses) {
-        Ops.Rotation rotation = projections.stream()
-                .flatMap(projection -> projection.rotation().stream())
-                .findFirst()
-                .orElseThrow();
+        Ops.Rotation rotation = rotation(projections);
         int headDim = rotation.headDim();
         long frequencies = frequencies(headDim, rotation.theta());
         long positions = address(rotation.position());
