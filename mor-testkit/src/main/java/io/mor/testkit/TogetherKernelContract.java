@@ -21,7 +21,7 @@ import org.junit.jupiter.api.Test;
 public interface TogetherKernelContract extends OnBench {
 
     /** Rows of a batch. */
-    int[] ROWS = {1, 7, 131, 300};
+    int[] ROWS = {1, 7, 131, 600};
 
     /** Widths and feed-forward widths. */
     int[][] WIDTHS = {{6, 10}, {64, 128}, {72, 40}, {192, 576}};

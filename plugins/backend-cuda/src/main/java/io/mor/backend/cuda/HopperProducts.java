@@ -9,7 +9,7 @@ import io.mor.backend.cuda.TensorMaps.Boxes;
  */
 final class HopperProducts extends KernelFamily {
 
-    private static final int HEAD = 64;
+    static final int HEAD = 64;
     private static final int MOST_TENSORS = 3;
     private static final int TILE_ROWS = 128;
     private static final int THREADS = 384;
