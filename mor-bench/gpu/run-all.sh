@@ -228,7 +228,7 @@ sanitize_model() {
   local under=(timeout -k 5 "${MOR_GPU_SANITIZE_LIMIT:-100}" compute-sanitizer --tool "$tool" --error-exitcode 9 --target-processes all --print-limit 5)
   local more=()
   case $tool in
-    # without the library: under racecheck its products fault, and what they store through the tensor memory accelerator initcheck does not see
+    # without the library: in a process with its products racecheck faults, and initcheck takes what they store for unwritten
     racecheck | initcheck) more+=(backend.mode=invariant) ;;
   esac
   mapfile -t arguments < <(sanitize_arguments "$name" "$@" "${more[@]}")
