@@ -694,7 +694,7 @@ static void timeBackward(Library& library, int rows, int inner, int forward) {
     multiply();
     narrowSwiGluBackward<<<blocks, 256>>>(
         (uint4*)dgate.device, (uint4*)dup.device, (uint4*)c.again.device, (uint4*)c.gate.device, (uint4*)c.up.device, (uint4*)dinner.device,
-        rows, nullptr, vectors);
+        rows, nullptr, vectors, vectors);
   });
   ways.add("cuBLASLt, its product alone", flops, multiply);
   ways.add("hopperGatedBackward", flops, [&] { c.runBackward(hopperGatedBackward); });

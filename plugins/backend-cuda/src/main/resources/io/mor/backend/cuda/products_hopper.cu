@@ -149,9 +149,10 @@ __device__ __forceinline__ int tileCount(i64 rows, int columnTiles) {
 // The copy engine arranges weights' rows so that a thread's eight results of a row in four groups of the fragment are neighbours: row 8 j + 2 q + e
 // of 32 in shared memory is row 8 q + 2 j + e of the matrix. word j of four is then columns 2 j and 2 j + 1 from 8 (lane % 4) on.
 
-// silu(x) * y as the gated unit's own kernel has it.
 __device__ __forceinline__ float sigmoid(float x) {
-  return __fdividef(1.0f, 1.0f + __expf(-x));
+  float result;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(1.0f + exp2Fast(x * -LOG2_E)));
+  return result;
 }
 
 // ---- heads, rotated and dealt to their tensors

@@ -1,0 +1,260 @@
+package io.mor.backend.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.util.Arrays;
+import java.util.SplittableRandom;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** The products with fused last steps, by address, beside a reference in double. Needs a GPU of compute capability 9.0. */
+@RequiresGpu
+class HopperProductsTest {
+
+    private static final long SEED = 29;
+    private static final double MOST = 4e-3; // of the norm; bfloat16 rounds by up to 3.9e-3 and by 1.7e-3 on average
+    private static final int GUARD = 256; // elements behind each result
+    private static final float UNTOUCHED = -12352.0f; // of no result's size
+
+    private CudaBackend backend;
+    private CudaContext context;
+    private HopperProducts products;
+    private SplittableRandom random;
+
+    @BeforeEach
+    void open() {
+        backend = Gpu.open(CudaMode.FAST, CudaPrecision.BF16);
+        context = backend.context();
+        products = new HopperProducts(context);
+        random = new SplittableRandom(SEED);
+    }
+
+    @AfterEach
+    void close() {
+        backend.close();
+    }
+
+    @Test
+    void headsAreProductsRotatedAndDealt() {
+        assumeHopper();
+        headsAre(1, 64, new int[] {1}, new boolean[] {true});
+        headsAre(127, 72, new int[] {2, 1, 1}, new boolean[] {true, false, true});
+        headsAre(300, 200, new int[] {5, 3, 1}, new boolean[] {true, true, false});
+        headsAre(1031, 576, new int[] {9, 3, 3}, new boolean[] {true, true, false});
+    }
+
+    @Test
+    void aGatedUnitIsWhatItsPartsAre() {
+        assumeHopper();
+        for (int[] sizes : new int[][] {{1, 64, 64}, {127, 72, 192}, {300, 200, 320}, {1031, 576, 256}}) {
+            gatedIs(sizes[0], sizes[1], sizes[2]);
+        }
+    }
+
+    @Test
+    void aGatedUnitsGradientIsWhatItsPartsAre() {
+        assumeHopper();
+        for (int[] sizes : new int[][] {{1, 64, 64}, {127, 72, 192}, {300, 200, 320}, {1031, 576, 256}}) {
+            gradientIs(sizes[0], sizes[1], sizes[2]);
+        }
+    }
+
+    @Test
+    void whatTheKernelsAreNotMadeForIsRefused() {
+        long place = context.memory.allocate(1 << 20, "a test").address();
+        assertFalse(products.gatedLinears(place, place, place, place, 0, 64, 64, place), "no rows");
+        assertFalse(
+                products.gatedLinears(place, place, place, place, 8, 60, 64, place),
+                "rows that are no multiple of 16 bytes");
+        assertFalse(
+                products.gatedLinears(place, place, place, place, 8, 64, 96, place),
+                "a width that is no multiple of 64");
+        assertFalse(products.gatedLinears(place, place, place, place + 8, 8, 64, 64, place), "an odd address");
+        assertFalse(
+                products.gatedBackward(place, place, place, place, place, 8, 64, 96, place),
+                "a width that is no multiple of 64");
+        assertFalse(
+                products.linears(new long[0], new int[0], new boolean[0], place, 8, 64, place, place, place),
+                "no tensors");
+    }
+
+    private void headsAre(int rows, int inner, int[] heads, boolean[] rotated) {
+        int all = Arrays.stream(heads).sum();
+        float[] x = normal(rows * inner, 1);
+        float[] weights = normal(64 * all * inner, 1 / Math.sqrt(inner));
+        int[] positions =
+                IntStream.range(0, rows).map(row -> random.nextInt(4096)).toArray();
+        double[] frequencies = IntStream.range(0, 32)
+                .mapToDouble(pair -> StrictMath.pow(10000, -pair / 32.0))
+                .toArray();
+        long positionsAt = context.memory.allocate(4L * rows, "a test").address();
+        context.transfers.write(positionsAt, positions);
+        long frequenciesAt = context.memory.allocate(8L * 32, "a test").address();
+        context.transfers.writeWide(frequenciesAt, frequencies);
+        long xAt = narrow(x);
+        long weightsAt = narrow(weights);
+        double[] product = product(x, weights, rows, inner, 64 * all, false);
+        float[][][] results = new float[2][heads.length][];
+        for (float[][] result : results) {
+            long[] outs = IntStream.range(0, heads.length)
+                    .mapToLong(i -> untouched(rows * 64 * heads[i]))
+                    .toArray();
+            assertTrue(products.linears(outs, heads, rotated, xAt, rows, inner, weightsAt, positionsAt, frequenciesAt));
+            for (int i = 0; i < heads.length; i++) {
+                result[i] = read(outs[i], rows * 64 * heads[i]);
+            }
+        }
+        int before = 0;
+        for (int i = 0; i < heads.length; i++) {
+            double[] wanted = new double[rows * 64 * heads[i]];
+            for (int row = 0; row < rows; row++) {
+                for (int head = 0; head < heads[i]; head++) {
+                    for (int pair = 0; pair < 32; pair++) {
+                        double angle = rotated[i] ? positions[row] * frequencies[pair] : 0;
+                        double a = product[row * 64 * all + 64 * (before + head) + pair];
+                        double b = product[row * 64 * all + 64 * (before + head) + pair + 32];
+                        int at = (row * heads[i] + head) * 64 + pair;
+                        wanted[at] = a * Math.cos(angle) - b * Math.sin(angle);
+                        wanted[at + 32] = b * Math.cos(angle) + a * Math.sin(angle);
+                    }
+                }
+            }
+            String what = rows + " rows of " + inner + ", tensor " + i + " of heads " + Arrays.toString(heads);
+            assertClose(what, wanted, results[0][i]);
+            assertArrayEquals(results[0][i], results[1][i], what + ": the same bits each time");
+            before += heads[i];
+        }
+    }
+
+    private void gatedIs(int rows, int width, int feedForward) {
+        float[] x = normal(rows * width, 1);
+        float[] weights = normal(2 * feedForward * width, 1.5 / Math.sqrt(width));
+        long xAt = narrow(x);
+        long weightsAt = narrow(weights);
+        double[] product = product(x, weights, rows, width, 2 * feedForward, false);
+        int size = rows * feedForward;
+        float[][][] results = new float[2][3][];
+        for (float[][] result : results) {
+            long[] outs = {untouched(size), untouched(size), untouched(size)};
+            assertTrue(products.gatedLinears(outs[0], outs[1], outs[2], xAt, rows, width, feedForward, weightsAt));
+            for (int i = 0; i < 3; i++) {
+                result[i] = read(outs[i], size);
+            }
+        }
+        double[][] wanted = new double[3][size];
+        for (int i = 0; i < size; i++) {
+            wanted[0][i] = product[i / feedForward * 2 * feedForward + i % feedForward];
+            wanted[1][i] = product[i / feedForward * 2 * feedForward + feedForward + i % feedForward];
+            double gate = results[0][0][i];
+            wanted[2][i] = gate / (1 + Math.exp(-gate)) * results[0][1][i]; // of what is kept for the gradient
+        }
+        String[] names = {"gate", "up", "activated"};
+        for (int i = 0; i < 3; i++) {
+            String what = names[i] + " of " + rows + " rows, " + width + " to " + feedForward;
+            assertClose(what, wanted[i], results[0][i]);
+            assertArrayEquals(results[0][i], results[1][i], what + ": the same bits each time");
+        }
+    }
+
+    private void gradientIs(int rows, int width, int feedForward) {
+        int size = rows * feedForward;
+        float[] dy = normal(rows * width, 1);
+        float[] weights = normal(width * feedForward, 1 / Math.sqrt(width));
+        float[] gate = normal(size, 1.5);
+        float[] up = normal(size, 1);
+        long[] in = {narrow(gate), narrow(up), narrow(dy), narrow(weights)};
+        double[] product = product(dy, weights, rows, width, feedForward, true);
+        float[][][] results = new float[2][2][];
+        for (float[][] result : results) {
+            long packed = untouched(2 * size);
+            long activated = untouched(size);
+            assertTrue(products.gatedBackward(packed, activated, in[0], in[1], in[2], rows, width, feedForward, in[3]));
+            result[0] = read(packed, 2 * size);
+            result[1] = read(activated, size);
+        }
+        double[] packed = new double[2 * size];
+        double[] activated = new double[size];
+        for (int i = 0; i < size; i++) {
+            double sigmoid = 1 / (1 + Math.exp(-gate[i]));
+            int at = i / feedForward * 2 * feedForward + i % feedForward;
+            packed[at] = product[i] * up[i] * sigmoid * (1 + gate[i] * (1 - sigmoid));
+            packed[at + feedForward] = product[i] * gate[i] * sigmoid;
+            activated[i] = gate[i] * sigmoid * up[i];
+        }
+        String what = rows + " rows, " + width + " to " + feedForward;
+        assertClose("gradients of " + what, packed, results[0][0]);
+        assertClose("activated of " + what, activated, results[0][1]);
+        assertArrayEquals(results[0][0], results[1][0], what + ": the same bits each time");
+        assertArrayEquals(results[0][1], results[1][1], what + ": the same bits each time");
+    }
+
+    /** Numbers that bfloat16 holds exactly. */
+    private float[] normal(int count, double spread) {
+        float[] values = new float[count];
+        for (int i = 0; i < count; i++) {
+            values[i] = Float.intBitsToFloat(
+                    Float.floatToRawIntBits((float) (random.nextGaussian() * spread)) & 0xffff0000);
+        }
+        return values;
+    }
+
+    private static double[] product(float[] x, float[] weights, int rows, int inner, int columns, boolean across) {
+        double[] out = new double[rows * columns];
+        IntStream.range(0, rows).parallel().forEach(row -> {
+            for (int column = 0; column < columns; column++) {
+                double sum = 0;
+                for (int k = 0; k < inner; k++) {
+                    sum += (double) x[row * inner + k] * weights[across ? k * columns + column : column * inner + k];
+                }
+                out[row * columns + column] = sum;
+            }
+        });
+        return out;
+    }
+
+    private void assumeHopper() {
+        assumeTrue(
+                context.device.major == 9 && context.device.minor == 0,
+                "skipped, the GPU is not of compute capability 9.0");
+    }
+
+    /** Values in bfloat16 on the device. */
+    private long narrow(float[] values) {
+        long address = context.memory.allocate(2L * values.length, "a test").address();
+        context.transfers.write(address, true, values);
+        return address;
+    }
+
+    /** Room for a result, with a guard behind it. */
+    private long untouched(int elements) {
+        float[] values = new float[elements + GUARD];
+        Arrays.fill(values, UNTOUCHED);
+        return narrow(values);
+    }
+
+    private float[] read(long address, int elements) {
+        float[] values = new float[elements + GUARD];
+        context.transfers.read(address, true, values);
+        for (int i = elements; i < values.length; i++) {
+            assertEquals(UNTOUCHED, values[i], "an element behind the end");
+        }
+        return Arrays.copyOf(values, elements);
+    }
+
+    private static void assertClose(String what, double[] wanted, float[] got) {
+        double difference = 0;
+        double size = 0;
+        for (int i = 0; i < wanted.length; i++) {
+            difference += (got[i] - wanted[i]) * (got[i] - wanted[i]);
+            size += wanted[i] * wanted[i];
+        }
+        double relative = Math.sqrt(difference / size);
+        assertTrue(relative < MOST, what + ": " + relative + " of the norm, seed " + SEED);
+    }
+}
