@@ -3,22 +3,16 @@ package io.mor.architecture;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.mor.api.plugin.Extension;
-import io.mor.runtime.plugin.PluginCatalog;
 import io.mor.testkit.GoldenText;
+import io.mor.testkit.ModulePage;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.module.ModuleDescriptor;
 import java.lang.module.ModuleReference;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.Collection;
-import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.function.Function;
-import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
@@ -44,7 +38,7 @@ class ModulesPageIT {
         String page = Files.readString(PAGE);
         Set<String> missing = new TreeSet<>();
         for (Path sources : Distribution.sourceFolders()) {
-            String artifact = artifact(sources);
+            String artifact = ModulePage.artifact(sources);
             if (!page.contains("`" + artifact + "`")) {
                 missing.add(artifact);
             }
@@ -54,57 +48,7 @@ class ModulesPageIT {
 
     private static String section(ModuleReference module) {
         ModuleDescriptor descriptor = module.descriptor();
-        Path sources = sources(descriptor.name());
-        StringBuilder text = new StringBuilder(
-                "## " + descriptor.name() + "\n\n`" + artifact(sources) + "`. " + purpose(sources) + "\n\n");
-        line(
-                text,
-                "requires",
-                descriptor.requires(),
-                requires -> requires.name().equals("java.base") ? "" : code(requires.name()));
-        line(text, "exports", descriptor.exports(), exports -> code(exports.source()) + to(exports.targets()));
-        line(text, "opens", descriptor.opens(), opens -> code(opens.source()) + to(opens.targets()));
-        line(text, "uses", descriptor.uses(), ModulesPageIT::code);
-        line(
-                text,
-                "provides",
-                descriptor.provides(),
-                provides -> code(provides.service()) + " with "
-                        + provides.providers().stream().map(ModulesPageIT::code).collect(Collectors.joining(", ")));
-        try (PluginCatalog catalog = PluginCatalog.discover()) {
-            List<Extension> brought = catalog.extensions().stream()
-                    .filter(found -> found.plugin().getClass().getName().startsWith(descriptor.name() + "."))
-                    .map(found -> found.extension())
-                    .toList();
-            line(
-                    text,
-                    "brings",
-                    brought,
-                    extension -> extension.kind().id() + " " + code(extension.id()) + " (" + extension.help() + ")");
-        }
-        return text.toString();
-    }
-
-    private static <T> void line(StringBuilder text, String name, Collection<T> parts, Function<T, String> of) {
-        String joined =
-                parts.stream().map(of).filter(part -> !part.isEmpty()).sorted().collect(Collectors.joining(", "));
-        text.append("- ")
-                .append(name)
-                .append(": ")
-                .append(joined.isEmpty() ? "nothing" : joined)
-                .append("\n");
-    }
-
-    private static String code(String name) {
-        return "`" + name + "`";
-    }
-
-    private static String to(Set<String> targets) {
-        return targets.isEmpty()
-                ? ""
-                : " to "
-                        + new TreeSet<>(targets)
-                                .stream().map(ModulesPageIT::code).collect(Collectors.joining(", "));
+        return ModulePage.section(descriptor, sources(descriptor.name()));
     }
 
     private static Path sources(String module) {
@@ -118,34 +62,6 @@ class ModulesPageIT {
             }
         }
         throw new AssertionError("no module-info.java of " + module);
-    }
-
-    private static String artifact(Path sources) {
-        Path pom = sources.getParent().getParent().getParent().resolve("pom.xml");
-        Matcher artifact = Pattern.compile("<artifactId>([^<]+)</artifactId>")
-                .matcher(read(pom).replaceAll("(?s)<parent>.*?</parent>", ""));
-        assertTrue(artifact.find(), pom::toString);
-        return artifact.group(1);
-    }
-
-    /** The descriptor's Javadoc as Markdown. */
-    private static String purpose(Path sources) {
-        Matcher comment = Pattern.compile("(?s)/\\*\\*(.*?)\\*/").matcher(read(sources.resolve("module-info.java")));
-        assertTrue(comment.find(), () -> sources + " has a described module");
-        List<String> lines = new ArrayList<>();
-        for (String line : comment.group(1)
-                .lines()
-                .map(line -> line.strip().replaceFirst("^\\* ?", ""))
-                .toList()) {
-            if (!line.startsWith("@")) {
-                lines.add(line.replaceFirst("^<p>", ""));
-            }
-        }
-        return String.join("\n", lines)
-                .strip()
-                .replaceAll("\\{@(?:code|link|linkplain)\\s+([^}\\s]+)\\s+([^}]+)}", "`$2`")
-                .replaceAll("\\{@(?:code|link)\\s+([^}]+)}", "`$1`")
-                .replace("</p>", "");
     }
 
     private static String read(Path file) {

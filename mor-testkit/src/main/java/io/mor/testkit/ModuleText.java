@@ -1,4 +1,4 @@
-package io.mor.architecture;
+package io.mor.testkit;
 
 import java.lang.module.ModuleDescriptor;
 import java.util.ArrayList;
@@ -10,13 +10,13 @@ import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 
-/** A module descriptor as text. */
-final class ModuleText {
+/** A module descriptor as text that is committed, so that a change of what a module exports is always deliberate. */
+public final class ModuleText {
 
     private ModuleText() {}
 
     /** As {@code jar --describe-module} says it, in a stable order and without the version. */
-    static String of(ModuleDescriptor descriptor) {
+    public static String of(ModuleDescriptor descriptor) {
         List<String> lines = new ArrayList<>();
         lines.add("module " + descriptor.name());
         sorted(descriptor.exports(), exports -> "exports " + exports.source() + to(exports.targets()), lines);
