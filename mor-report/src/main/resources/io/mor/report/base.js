@@ -75,16 +75,19 @@ const isDark = () => {
   return chosen ? chosen === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
 };
 
-/** Depth 1 to Nr on a ramp whose lightness changes evenly, so that it also reads without colour: the deeper, the further from the page's own. */
+/** The largest Nr of the study: a depth has one colour on the whole page, so that models of different Nr can be laid side by side. */
+const DEEPEST = Math.max(1, ...study.samples.map(sample => sample.recursions), ...study.trials.map(trial => (trial.depth.shares[0]?.length ?? 1) - 1));
+
+/** Depth 1 to the deepest on a ramp whose lightness changes evenly, so that it also reads without colour: the deeper, the further from the page's own. */
 const RAMPS = {
   light: [[254, 238, 178], [160, 214, 140], [64, 170, 150], [42, 120, 156], [62, 72, 148], [66, 28, 102]],
   dark: [[62, 66, 122], [52, 106, 152], [46, 148, 152], [92, 186, 132], [178, 214, 120], [250, 232, 148]],
 };
 
-function depthColour(depth, recursions) {
+function depthColour(depth) {
   if (depth < 1) return {background: 'transparent', ink: 'inherit'};
   const ramp = RAMPS[isDark() ? 'dark' : 'light'];
-  const share = recursions > 1 ? (depth - 1) / (recursions - 1) : 0;
+  const share = DEEPEST > 1 ? (depth - 1) / (DEEPEST - 1) : 0;
   const at = share * (ramp.length - 1);
   const low = Math.min(Math.floor(at), ramp.length - 2);
   const rgb = ramp[low].map((from, channel) => Math.round(from + (ramp[low + 1][channel] - from) * (at - low)));
@@ -96,8 +99,8 @@ function luminance(rgb) {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 }
 
-function depthStyle(depth, recursions) {
-  const {background, ink} = depthColour(depth, recursions);
+function depthStyle(depth) {
+  const {background, ink} = depthColour(depth);
   return {'--depth-colour': background, '--depth-ink': ink};
 }
 

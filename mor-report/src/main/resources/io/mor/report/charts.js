@@ -316,8 +316,8 @@ function depthPanel(variant, trial, through) {
     }}),
     series: Array.from({length: recursions}, (unused, i) => ({
       type: bars ? 'bar' : 'line', name: `${name} ${i + 1}`, stack: through ? undefined : 'depth', barCategoryGap: through ? '24%' : '12%', barGap: '0%', symbol: 'none',
-      lineStyle: {width: through ? 2 : 0, color: depthColour(i + 1, recursions).background}, areaStyle: bars || through ? undefined : {opacity: 1},
-      itemStyle: {color: depthColour(i + 1, recursions).background, borderColor: colour('surface'), borderWidth: bars && !through ? 0.5 : 0}, data: shown.map(each => each[i]),
+      lineStyle: {width: through ? 2 : 0, color: depthColour(i + 1).background}, areaStyle: bars || through ? undefined : {opacity: 1},
+      itemStyle: {color: depthColour(i + 1).background, borderColor: colour('surface'), borderWidth: bars && !through ? 0.5 : 0}, data: shown.map(each => each[i]),
     })),
   });
   return h('div', {class: 'panel'},
@@ -330,7 +330,7 @@ function depthPanel(variant, trial, through) {
       step.map((at, i) => [grouped(at), ...shown[i].map(percent), means[i].toFixed(3)]), true)));
 }
 
-const depthKey = (recursions, name) => h('span', {class: 'depths'}, name, Array.from({length: recursions}, (unused, i) => h('i', {style: depthStyle(i + 1, recursions)}, String(i + 1))));
+const depthKey = (recursions, name) => h('span', {class: 'depths'}, name, Array.from({length: recursions}, (unused, i) => h('i', {style: depthStyle(i + 1)}, String(i + 1))));
 
 // What generation costs
 

@@ -24,7 +24,7 @@ function samplePanel(order, perVariant, first) {
 function sampleText(sample) {
   const text = h('div', {class: 'sample', tabindex: 0, role: 'group', 'aria-label': 'Text with the depth of each token; arrow keys walk through it', 'aria-describedby': 'bubble'});
   sample.tokens.forEach(([piece, depth], i) => {
-    const token = h('span', {class: 'token', 'data-at': i, 'data-depth': depth, style: depthStyle(depth, sample.recursions)});
+    const token = h('span', {class: 'token', 'data-at': i, 'data-depth': depth, style: depthStyle(depth)});
     piece.split(/(\n)/).forEach(part => token.append(...(part === '\n' ? [h('span', {class: 'sign', 'aria-hidden': 'true'}, '↵'), '\n'] : [part])));
     text.append(token);
   });

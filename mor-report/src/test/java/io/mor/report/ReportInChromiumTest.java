@@ -17,9 +17,15 @@ import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.function.ToDoubleFunction;
+import java.util.stream.Collectors;
 import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
@@ -170,6 +176,55 @@ class ReportInChromiumTest {
         int bars = page.evaluate("document.querySelectorAll('#depth .chart svg path[fill^=\"rgb(\"]').length")
                 .asInt();
         assertTrue(bars >= 12 * (4 * 2 + 4 * 3), () -> "bars of depth: " + bars);
+    }
+
+    @Test
+    void onTheParetoFrontIsWhatNoOtherVariantBeatsInBothCostAndLoss() throws InterruptedException {
+        page.open(small);
+        page.click("#pareto details summary");
+        Map<String, ToDoubleFunction<Trial>> costs = new LinkedHashMap<>();
+        costs.put("model-flops", trial -> trial.plan().modelFlops());
+        costs.put(
+                StudyResults.KV_BYTES_PER_TOKEN,
+                trial -> trial.figure(StudyResults.KV_BYTES_PER_TOKEN).orElseThrow());
+        costs.put("mean-depth", trial -> trial.figure("validation-mean-depth").orElseThrow());
+        Set<Integer> sizes = new HashSet<>();
+        for (Map.Entry<String, ToDoubleFunction<Trial>> cost : costs.entrySet()) {
+            page.click("#pareto button[data-value=" + cost.getKey() + "]");
+            Set<String> expected = onTheFront(cost.getValue());
+            sizes.add(expected.size());
+            assertEquals(
+                    expected,
+                    Set.copyOf(texts("#pareto tbody tr:has(td:last-child:not(:empty)) th").stream()
+                            .map(text -> text.replaceFirst("^#\\d+ ", ""))
+                            .toList()),
+                    cost.getKey());
+            String sentence = texts("#pareto p[role=status]").getFirst();
+            expected.forEach(variant -> assertTrue(sentence.contains(variant), sentence));
+        }
+        assertTrue(sizes.size() > 1 && !sizes.contains(COMPARED), () -> "fronts of " + sizes + " variants");
+    }
+
+    /** The variants that no other beats, each compared with each. */
+    private static Set<String> onTheFront(ToDoubleFunction<Trial> cost) {
+        Map<String, List<Trial>> variants = SampleStudy.small().trials().stream()
+                .filter(trial -> trial.state() == StudyResults.State.DONE)
+                .collect(Collectors.groupingBy(Trial::variant));
+        Map<String, Double> costs = new LinkedHashMap<>();
+        Map<String, Double> losses = new LinkedHashMap<>();
+        variants.forEach((name, trials) -> {
+            costs.put(name, trials.stream().mapToDouble(cost).average().orElseThrow());
+            losses.put(
+                    name,
+                    trials.stream()
+                            .mapToDouble(trial -> trial.causalLoss().orElseThrow())
+                            .average()
+                            .orElseThrow());
+        });
+        return variants.keySet().stream()
+                .filter(one -> variants.keySet().stream()
+                        .noneMatch(other -> costs.get(other) <= costs.get(one) && losses.get(other) < losses.get(one)))
+                .collect(Collectors.toSet());
     }
 
     @Test
@@ -427,6 +482,25 @@ class ReportInChromiumTest {
         page.click("#configs button[data-value=all]");
         assertTrue(texts("#configs tbody th").contains("model.hidden"));
         assertFalse(texts("#configs tbody th").contains("seed"), "what differs between seeds is left out");
+    }
+
+    @Test
+    void aDepthHasOneColourWhateverTheRecursionsOfTheModel() throws InterruptedException {
+        page.open(small);
+        JsonNode colours = page.evaluate("""
+                (() => {
+                  const seen = {};
+                  for (const sign of document.querySelectorAll('.depths i'))
+                    (seen[sign.textContent] ??= new Set()).add(getComputedStyle(sign).backgroundColor);
+                  return Object.entries(seen).map(([depth, colours]) => `${depth}: ${colours.size}`);
+                })()
+                """);
+        assertEquals(
+                List.of("1: 1", "2: 1", "3: 1"),
+                StreamSupport.stream(colours.spliterator(), false)
+                        .map(JsonNode::asString)
+                        .toList(),
+                "colours of each depth, on models of two and of three recursions");
     }
 
     @Test
