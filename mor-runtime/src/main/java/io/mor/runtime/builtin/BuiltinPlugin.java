@@ -7,7 +7,6 @@ import io.mor.runtime.data.ByteTokenizer;
 import io.mor.runtime.data.CharacterTokenizer;
 import io.mor.runtime.importer.Llama2cTokenizer;
 import io.mor.runtime.metrics.JsonLinesSink;
-import io.mor.runtime.metrics.TensorBoardSink;
 import java.util.List;
 
 /** The extensions that need no plugin jar. */
@@ -42,12 +41,6 @@ public final class BuiltinPlugin implements MorPlugin {
                         "jsonl",
                         JsonLinesSink.class,
                         JsonLinesSink.Config.class,
-                        "JSON lines in the run folder"),
-                new Extension(
-                        ExtensionKind.METRIC_SINK,
-                        "tensorboard",
-                        TensorBoardSink.class,
-                        TensorBoardSink.Config.class,
-                        "TensorBoard event files in the run folder"));
+                        "JSON lines in the run folder"));
     }
 }

@@ -42,9 +42,14 @@ final class ConfigResolver {
                     .ifPresent(done -> resolved.put(section, done));
         }
         List<ExtensionConfig> sinks = new ArrayList<>();
+        boolean chosen = isWritten(tree, "metrics.sinks") || !config.metrics().equals(MetricsConfig.DEFAULT);
         for (int i = 0; i < config.metrics().sinks().size(); i++) {
             String path = "metrics.sinks[" + i + "]";
             ConfigNode place = TreePath.of(path).get(tree).orElse(ConfigNode.Mapping.EMPTY);
+            String type = config.metrics().sinks().get(i).type();
+            if (!chosen && catalog.find(ExtensionKind.METRIC_SINK, type).isEmpty()) {
+                continue; // a host need not bring a plugin that nobody asked for
+            }
             section(
                             ExtensionKind.METRIC_SINK,
                             path,
@@ -54,6 +59,14 @@ final class ConfigResolver {
                     .ifPresent(sinks::add);
         }
         return problems.isEmpty() ? Optional.of(with(config, resolved, sinks)) : Optional.empty();
+    }
+
+    /** Whether somebody wrote it down, in a file or on a command line. */
+    private static boolean isWritten(ConfigNode.Mapping tree, String path) {
+        return TreePath.of(path)
+                .get(tree)
+                .filter(node -> !node.origin().equals(Origin.CODE))
+                .isPresent();
     }
 
     /** {@code default} is what the router declares (spec 2.7, 9.3). */

@@ -10,5 +10,10 @@ import java.util.List;
  * @param sinks where figures go
  */
 public record MetricsConfig(
-        @Help("where figures go") @DefaultValue("[jsonl, tensorboard]")
-        List<ExtensionConfig> sinks) {}
+        @Help("where figures go; of the default those that are there") @DefaultValue("[jsonl, tensorboard]")
+        List<ExtensionConfig> sinks) {
+
+    /** What a config that says nothing has. */
+    static final MetricsConfig DEFAULT =
+            new MetricsConfig(List.of(ExtensionConfig.of("jsonl"), ExtensionConfig.of("tensorboard")));
+}

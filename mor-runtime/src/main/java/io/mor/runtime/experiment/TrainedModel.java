@@ -2,9 +2,11 @@ package io.mor.runtime.experiment;
 
 import io.mor.api.backend.Backend;
 import io.mor.api.data.Tokenizer;
+import io.mor.api.plugin.ExtensionKind;
 import io.mor.runtime.MorException;
 import io.mor.runtime.UsageException;
 import io.mor.runtime.config.ExperimentConfig;
+import io.mor.runtime.config.ExtensionConfig;
 import io.mor.runtime.config.GenerationConfig;
 import io.mor.runtime.data.DataListener;
 import io.mor.runtime.data.SequentialRows;
@@ -81,7 +83,8 @@ public final class TrainedModel implements AutoCloseable {
                         new MorException("run " + path + " has no checkpoint yet. Train it on with --resume " + path));
         warnings.forEach(notes);
         ExperimentConfig saved = ExperimentConfig.load(checkpoint.folder().resolve(Checkpoint.CONFIG));
-        ExperimentConfig config = LlamaImport.inRun(change.apply(saved), path).resolve(catalog);
+        ExperimentConfig config = withSinksThatAreHere(LlamaImport.inRun(change.apply(saved), path), catalog)
+                .resolve(catalog);
         TrainedModel loaded = new TrainedModel(config, folder, checkpoint, new ExtensionFactory(catalog));
         try {
             loaded.assemble(notes);
@@ -90,6 +93,15 @@ public final class TrainedModel implements AutoCloseable {
             loaded.close();
             throw e;
         }
+    }
+
+    /** A host that does not train need not have what training wrote its figures with. */
+    private static ExperimentConfig withSinksThatAreHere(ExperimentConfig config, PluginCatalog catalog) {
+        List<ExtensionConfig> here = config.metrics().sinks().stream()
+                .filter(sink ->
+                        catalog.find(ExtensionKind.METRIC_SINK, sink.type()).isPresent())
+                .toList();
+        return here.equals(config.metrics().sinks()) ? config : config.with("metrics.sinks", here);
     }
 
     private void assemble(Consumer<String> notes) {

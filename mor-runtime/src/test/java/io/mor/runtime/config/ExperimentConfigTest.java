@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.mor.api.plugin.MorPlugin;
 import io.mor.runtime.UsageException;
 import io.mor.runtime.plugin.PluginCatalog;
 import io.mor.runtime.tape.Recomputation;
@@ -85,6 +86,35 @@ class ExperimentConfigTest {
 
         assertEquals(expected, ExperimentConfig.builder().build());
         assertEquals(expected, ExperimentConfig.builder().build(catalog));
+    }
+
+    @Test
+    void aSinkOfTheDefaultThatNoPluginBringsIsLeftOutButNotOneThatIsNamed() {
+        MorPlugin few = () -> new TestExtensions()
+                .extensions().stream()
+                        .filter(extension -> !extension.id().equals("tensorboard"))
+                        .toList();
+        try (PluginCatalog without = PluginCatalog.of(few)) {
+            assertEquals(
+                    List.of(ExtensionConfig.of("jsonl")),
+                    ExperimentConfig.builder().build(without).metrics().sinks());
+            assertEquals(
+                    List.of(ExtensionConfig.of("jsonl")),
+                    ExperimentConfig.builder()
+                            .build()
+                            .resolve(without)
+                            .metrics()
+                            .sinks());
+            for (String named : List.of("[jsonl, tensorboard]", "[tensorboard]")) {
+                String message = assertThrows(
+                                UsageException.class,
+                                () -> ExperimentConfig.builder()
+                                        .yaml("metrics: {sinks: " + named + "}")
+                                        .build(without))
+                        .getMessage();
+                assertTrue(message.contains("no metric-sink 'tensorboard'; there are jsonl"), message);
+            }
+        }
     }
 
     /** Every key with a value that is not its default. */

@@ -1,4 +1,4 @@
-package io.mor.runtime.metrics;
+package io.mor.metrics.tensorboard;
 
 import java.io.ByteArrayOutputStream;
 import java.io.Closeable;

@@ -1,8 +1,6 @@
-package io.mor.runtime.metrics;
+package io.mor.metrics.tensorboard;
 
 import io.mor.api.metric.MetricSink;
-import io.mor.api.plugin.DefaultValue;
-import io.mor.api.plugin.Help;
 import jakarta.inject.Inject;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -15,8 +13,7 @@ import java.util.Optional;
 import java.util.stream.Stream;
 
 /**
- * TensorBoard event files, written without TensorFlow: every figure is a scalar, a histogram one scalar for each of its buckets. A tag up
- * to
+ * TensorBoard event files, written without TensorFlow: every figure is a scalar, a histogram one scalar for each of its buckets. A tag up to
  * its first '/' is TensorBoard's group.
  *
  * <p>Each session of a run writes a file of its own; a resumed one says so, and TensorBoard drops what earlier files hold of the same
@@ -39,22 +36,13 @@ public final class TensorBoardSink implements MetricSink {
         }
     }
 
-    /**
-     * What can be configured.
-     *
-     * @param folder in the run folder
-     */
-    public record Config(
-            @Help("folder of the event files in the run folder") @DefaultValue("tensorboard")
-            String folder) {}
-
     /** A sink. */
     @Inject
-    public TensorBoardSink(Config config) {
+    public TensorBoardSink(TensorBoardConfig config) {
         this(config, InstantSource.system());
     }
 
-    TensorBoardSink(Config config, InstantSource clock) {
+    TensorBoardSink(TensorBoardConfig config, InstantSource clock) {
         this.folder = Objects.requireNonNull(config, "config is null").folder();
         this.clock = clock;
     }

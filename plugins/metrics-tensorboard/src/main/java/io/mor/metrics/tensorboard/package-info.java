@@ -1,0 +1,2 @@
+/** Figures of a run as TensorBoard reads them. */
+package io.mor.metrics.tensorboard;

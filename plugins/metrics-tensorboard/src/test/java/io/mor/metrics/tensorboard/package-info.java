@@ -1,0 +1,2 @@
+/** Tests of the sink. */
+package io.mor.metrics.tensorboard;
