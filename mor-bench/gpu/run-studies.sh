@@ -3,7 +3,8 @@
 # those for a GPU, one after the other in one process. Results go to $OUT (default docs/benchmarks/studies): a folder for each study, without weights.
 # Started again, it goes on where it stopped.
 #
-# usage: mor-bench/gpu/run-studies.sh [cpu] [gpu]     without a word: both
+# usage: mor-bench/gpu/run-studies.sh [cpu] [gpu] [gpus]     without a word: cpu and gpu
+#   gpus   a small study with as many trials side by side as there are GPUs; says how many trials saw which
 set -uo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 out=${OUT:-$root/docs/benchmarks/studies}
@@ -40,6 +41,13 @@ for kind in "$@"; do
         echo "$name: code $? after $((SECONDS - begun)) s on cores $cores" | tee -a log.txt
       ) &
     done
+  elif [ "$kind" = gpus ]; then
+    (
+      mkdir -p gpus && cd gpus || exit
+      mor ablate "$root/mor-bench/gpu/two-gpus.yaml" --folder study --parallel "$(nvidia-smi -L | grep -c '^GPU')" --no-calibration > log.txt 2>&1
+      echo "trials side by side: code $?" | tee -a log.txt
+      mor results study --sql "SELECT value AS visible, count(*) AS trials FROM environment WHERE name = 'visible-gpus' GROUP BY value ORDER BY value" | tee gpus.txt
+    ) &
   else
     (
       mkdir -p gpu && cd gpu || exit
