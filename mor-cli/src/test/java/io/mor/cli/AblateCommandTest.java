@@ -6,11 +6,17 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.mor.cli.StudyFixture.Said;
+import io.mor.runtime.data.DataListener;
+import io.mor.runtime.experiment.Mor;
 import io.mor.study.StudyDatabase;
 import io.mor.study.StudyResults;
 import io.mor.study.StudyResults.Kind;
 import io.mor.study.StudyResults.State;
 import io.mor.study.StudyResults.Trial;
+import io.mor.study.plan.Planner;
+import io.mor.study.plan.StudyFile;
+import io.mor.study.plan.StudyPlan;
+import io.mor.study.plan.TrainingRates;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
@@ -18,6 +24,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileTime;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -59,8 +66,17 @@ class AblateCommandTest {
             assertEquals(State.DONE, trial.state(), trial.variant());
             assertTrue(trial.causalLoss().orElseThrow() > 0);
             assertTrue(
-                    trial.environment().containsKey("java")
-                            && trial.environment().containsKey("backend"),
+                    trial.environment()
+                            .keySet()
+                            .containsAll(List.of(
+                                    "mor",
+                                    "java",
+                                    "os",
+                                    "cpu",
+                                    "processors",
+                                    "backend",
+                                    "plugin io.mor.router.expertchoice",
+                                    "plugin io.mor.backend.cpu")),
                     trial.environment().toString());
             assertEquals(12, trial.samples().getFirst().tokens().size());
             assertTrue(trial.figure(StudyResults.DECODING_RATE).orElseThrow() > 0);
@@ -96,6 +112,12 @@ class AblateCommandTest {
         Said sql = StudyFixture.mor(
                 "results", fixture.results().toString(), "--sql", "SELECT count(*) AS trials FROM trial");
         assertEquals("trials\n8\n", sql.out());
+        Said where = StudyFixture.mor(
+                "results",
+                fixture.results().toString(),
+                "--sql",
+                "SELECT count(DISTINCT trial) AS trials FROM environment WHERE name = 'cpu' AND value <> ''");
+        assertEquals("trials\n8\n", where.out(), where.err());
         Path csv = folder.resolve("all.csv");
         assertEquals(
                 0,
@@ -310,6 +332,32 @@ class AblateCommandTest {
                 }
             }
         }
+    }
+
+    @Test
+    void aBudgetOfSecondsGivesEachVariantTheStepsThatItsRateAllows() throws IOException {
+        Path study = fixture.study(
+                "axes: [{list: [{name: wide, model.hidden: 32}, {name: narrow}]}]\nseeds: [1, 2]\nbudget: {seconds: 20}\n");
+        List<Integer> asked = new ArrayList<>();
+        try (Mor mor = Mor.open()) {
+            TrainingRates rates = config -> {
+                asked.add(config.model().shape().hidden());
+                return config.model().shape().hidden() == 32 ? 160 : 320; // tokens per second
+            };
+            StudyPlan plan = new Planner(mor, fixture.results(), "", rates, new DataListener() {})
+                    .plan(StudyFile.read(study, builder -> builder), false);
+            int tokensPerStep = 2 * 16;
+            assertEquals(
+                    List.of(
+                            20 * 160 / tokensPerStep,
+                            20 * 160 / tokensPerStep,
+                            20 * 320 / tokensPerStep,
+                            20 * 320 / tokensPerStep),
+                    plan.trials().stream()
+                            .map(trial -> trial.config().training().steps())
+                            .toList());
+        }
+        assertEquals(List.of(32, 16), asked, "each variant is measured once, not once a seed");
     }
 
     /** As near as whole steps come. */

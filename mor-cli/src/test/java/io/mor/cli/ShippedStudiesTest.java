@@ -67,6 +67,13 @@ class ShippedStudiesTest {
     }
 
     @Test
+    void theStudyThatShowsWhetherEveryGpuIsUsedHasAPlan() throws IOException {
+        Said said = plan(ROOT.resolve("mor-bench/gpu/two-gpus.yaml"));
+        assertEquals(0, said.code(), said.err());
+        assertTrue(said.out().startsWith("study two-gpus: 4 trials"), said.out());
+    }
+
+    @Test
     void theStudyInTheGuideIsWhatTheGuideSays() throws IOException {
         Matcher block = Pattern.compile("<!-- study file -->\\n```yaml\\n(.*?)```", Pattern.DOTALL)
                 .matcher(Files.readString(ROOT.resolve("docs/ablations.md")));

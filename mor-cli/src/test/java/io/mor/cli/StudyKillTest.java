@@ -1,6 +1,7 @@
 package io.mor.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.mor.runtime.data.DataListener;
@@ -27,6 +28,7 @@ import java.util.Optional;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -43,8 +45,9 @@ class StudyKillTest {
     private Path folder;
 
     @Test
-    void aStudyThatIsKilledAtRandomEndsWithTheResultsOfAnUndisturbedOne() throws IOException, InterruptedException {
-        int kills = System.getProperty("mor.test.profile", "quick").equals("full") ? 10 : 2;
+    void aStudyThatIsKilledAtRandomOrInterruptedEndsWithTheResultsOfAnUndisturbedOne()
+            throws IOException, InterruptedException {
+        int kills = System.getProperty("mor.test.profile", "quick").equals("full") ? 10 : 1;
         long seed = Long.getLong("mor.test.seed", System.nanoTime());
         System.out.println("study: " + kills + " kills, seed " + seed + " (repeat with -Dmor.test.seed=" + seed + ")");
         Random random = new Random(seed);
@@ -70,6 +73,42 @@ class StudyKillTest {
                 }
             }
             assertEquals(results(undisturbed), results(disturbed));
+        }
+        interruptAndGoOn(study, undisturbed);
+    }
+
+    /** Ctrl-C, which a terminal gives to the command and to the processes of its trials alike. */
+    private void interruptAndGoOn(Path study, Path undisturbed) throws IOException, InterruptedException {
+        Path interrupted = folder.resolve("interrupted");
+        Process process = start(study, interrupted);
+        while (process.isAlive() && !anyStepIsDone(interrupted)) {
+            Thread.sleep(20);
+        }
+        assertEquals(
+                0,
+                new ProcessBuilder("bash", "-c", "kill -INT -- -" + process.pid())
+                        .start()
+                        .waitFor());
+        assertTrue(process.waitFor(60, TimeUnit.SECONDS), () -> log(interrupted));
+        assertEquals(130, process.exitValue(), () -> log(interrupted));
+        String said = log(interrupted);
+        assertTrue(said.contains("stopping: the step under way is finished and saved first"), said);
+        assertTrue(said.matches("(?s).*stopped with [0-3] of 4 trials done; the same command goes on.*"), said);
+        assertFalse(said.contains("FAILED") || said.contains("\tat "), said);
+        List<State> states =
+                read(interrupted).trials().stream().map(Trial::state).toList();
+        assertTrue(states.stream().allMatch(state -> state == State.DONE || state == State.PENDING), states::toString);
+        assertEquals(0, start(study, interrupted).waitFor(), () -> log(interrupted));
+        assertEquals(results(undisturbed), results(interrupted));
+    }
+
+    private static boolean anyStepIsDone(Path results) throws IOException {
+        Path trials = results.resolve("trials");
+        if (!Files.isDirectory(trials)) {
+            return false;
+        }
+        try (Stream<Path> each = Files.list(trials)) {
+            return each.map(trial -> trial.resolve("metrics.jsonl").toFile()).anyMatch(file -> file.length() > 0);
         }
     }
 
@@ -121,6 +160,7 @@ class StudyKillTest {
 
     private Process start(Path study, Path results) throws IOException {
         List<String> command = List.of(
+                "setsid", // a group of its own, as a terminal gives it
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "--add-modules",
                 "jdk.incubator.vector",

@@ -16,7 +16,8 @@ import java.util.stream.Stream;
  */
 record Devices(List<String> gpus, int processors) {
 
-    private static final String VISIBLE = "CUDA_VISIBLE_DEVICES";
+    /** The variable that says which GPUs a process sees. */
+    static final String VISIBLE = "CUDA_VISIBLE_DEVICES";
 
     static Devices ofThisMachine() {
         int processors = Runtime.getRuntime().availableProcessors();

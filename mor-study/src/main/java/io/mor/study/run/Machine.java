@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 
@@ -34,12 +35,15 @@ final class Machine {
         if (backend.description().contains("NVIDIA")) {
             facts.put("gpu", backend.description());
         }
+        Optional.ofNullable(System.getenv(Devices.VISIBLE)).ifPresent(gpus -> facts.put("visible-gpus", gpus));
         Map<String, String> plugins = new TreeMap<>();
         for (FoundExtension found : catalog.extensions()) {
             MorPlugin plugin = found.plugin();
-            plugins.put("plugin " + plugin.getClass().getModule().getName(), version(plugin.getClass()));
+            Module module = plugin.getClass().getModule();
+            String name =
+                    module.isNamed() ? module.getName() : plugin.getClass().getPackageName();
+            plugins.put("plugin " + name, version(plugin.getClass()));
         }
-        plugins.remove("plugin null");
         facts.putAll(plugins);
         return facts;
     }

@@ -17,11 +17,6 @@ import java.util.stream.Stream;
 /** Measures how fast this machine trains a config, by training it for a few seconds; nothing of it is kept. */
 final class RateMeter {
 
-    /** A JVM trains slowly at first: it is warm when a second is hardly faster than the one before. */
-    private static final double WINDOW_SECONDS = 1;
-
-    private static final double STILL_WARMING = 1.1;
-    private static final double LONGEST_SECONDS = 15;
     private static final int PLENTY_OF_STEPS = 1_000_000;
 
     private RateMeter() {}
@@ -63,27 +58,17 @@ final class RateMeter {
         long tokensPerStep = (long) config.training().batch()
                 * config.training().accumulation()
                 * config.model().shape().context();
+        StepTimes times = new StepTimes();
         RunListener listener = new RunListener() {
-            private final long begun = System.nanoTime();
-            private long windowBegun = begun;
-            private long steps;
-            private double before;
+            private long before = System.nanoTime();
 
             @Override
             public void onStep(StepReport report) {
                 long now = System.nanoTime();
-                steps++;
-                double seconds = (now - windowBegun) * 1e-9;
-                if (seconds < WINDOW_SECONDS) {
-                    return;
-                }
-                double rate = steps * tokensPerStep / seconds;
-                if (before > 0 && rate < before * STILL_WARMING || (now - begun) * 1e-9 > LONGEST_SECONDS) {
-                    throw new Enough(Math.max(rate, before));
-                }
-                before = rate;
-                windowBegun = now;
-                steps = 0;
+                times.add((now - before) * 1e-9).ifPresent(seconds -> {
+                    throw new Enough(tokensPerStep / seconds);
+                });
+                before = now;
             }
         };
         try (TrainingRun run = mor.train(brief, listener)) {

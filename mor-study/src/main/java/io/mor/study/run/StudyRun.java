@@ -67,21 +67,24 @@ public final class StudyRun {
     private final Options options;
     private final StudyProgress progress;
     private final BooleanSupplier stopRequested;
-    private final Devices devices = Devices.ofThisMachine();
+    private final Devices devices;
     private final Map<String, State> states = new LinkedHashMap<>();
     private final Map<String, String> failures = new LinkedHashMap<>();
     private Instant created = Instant.EPOCH;
     private Optional<String> databaseTrouble = Optional.empty();
+    private final Set<String> noted = new HashSet<>();
 
     private StudyRun(
             StudyFolder folder,
             StudyPlan plan,
             Options options,
+            Devices devices,
             StudyProgress progress,
             BooleanSupplier stopRequested) {
         this.folder = folder;
         this.plan = plan;
         this.options = options;
+        this.devices = devices;
         this.progress = progress;
         this.stopRequested = stopRequested;
     }
@@ -99,13 +102,23 @@ public final class StudyRun {
             Options options,
             StudyProgress progress,
             BooleanSupplier stopRequested) {
+        return run(folder, plan, options, Devices.ofThisMachine(), progress, stopRequested);
+    }
+
+    static Summary run(
+            StudyFolder folder,
+            StudyPlan plan,
+            Options options,
+            Devices devices,
+            StudyProgress progress,
+            BooleanSupplier stopRequested) {
         folder.check(plan.study().name());
         FolderLock lock = FolderLock.take(folder.lock(), 0)
                 .orElseThrow(() -> new MorException("study folder " + folder.path()
                         + " is in use by another mor ablate (" + FolderLock.holder(folder.lock())
                         + "); wait for its end, or stop it"));
         try (lock) {
-            return new StudyRun(folder, plan, options, progress, stopRequested).run();
+            return new StudyRun(folder, plan, options, devices, progress, stopRequested).run();
         }
     }
 
@@ -310,7 +323,10 @@ public final class StudyRun {
             @Override
             public void note(String text) {
                 synchronized (StudyRun.this) {
-                    progress.note(trial.variant() + ", seed " + trial.config().seed() + ": " + text);
+                    if (noted.add(text)) { // what every trial says of this machine is said once
+                        progress.note(
+                                trial.variant() + ", seed " + trial.config().seed() + ": " + text);
+                    }
                 }
             }
         };
