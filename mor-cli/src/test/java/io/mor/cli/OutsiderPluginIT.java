@@ -33,7 +33,8 @@ import org.junit.jupiter.api.io.TempDir;
  */
 class OutsiderPluginIT {
 
-    private static final int EXPERIMENTS = 100;
+    private static final int EXPERIMENTS =
+            System.getProperty("mor.test.profile", "quick").equals("full") ? 100 : 20;
 
     @TempDir
     Path folder;
@@ -284,7 +285,7 @@ class OutsiderPluginIT {
     }
 
     @Test
-    void noClassLoaderIsLeftAfterAHundredExperiments() throws Exception {
+    void noClassLoaderIsLeftAfterManyExperiments() throws Exception {
         List<WeakReference<ClassLoader>> loaders = new ArrayList<>();
         for (int experiment = 0; experiment < EXPERIMENTS; experiment++) {
             ExperimentConfig config =

@@ -72,7 +72,6 @@ public final class ExtensionFactory implements AutoCloseable {
         if (parent == null) {
             throw new IllegalStateException("the extension factory is closed");
         }
-        Extension extension = found.extension();
         try {
             Constructor<?> constructor = InjectedConstructor.of(found, config.getClass(), bindings.keySet());
             Injector child = parent.createChildInjector(new ExtensionModule(constructor, config, bindings));

@@ -16,7 +16,6 @@ class VectorCheckTest {
         final long compiledAfterProcessorNanos;
         long clock;
         double processor;
-        int trials;
         boolean askedForProcessor;
 
         Machine(double share, long compiledAfterProcessorNanos) {
@@ -29,7 +28,6 @@ class VectorCheckTest {
             long onProcessor = compiled ? 400 : 2_000_000;
             processor += onProcessor;
             clock += compiled ? onProcessor : (long) (onProcessor / share); // a short one fits in a time slice
-            trials++;
         }
 
         double best() {

@@ -16,6 +16,11 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -32,31 +37,45 @@ class KernelSourceTest {
     @ParameterizedTest
     @ValueSource(
             strings = {"arch=compute_80,code=sm_80", "arch=compute_90a,code=sm_90a", "arch=compute_90,code=compute_90"})
-    void nvccCompilesEverySourceWithoutAWarning(String target) throws IOException, InterruptedException {
+    void nvccCompilesEverySourceWithoutAWarning(String target)
+            throws IOException, InterruptedException, ExecutionException {
         Optional<Path> nvcc = onPath("nvcc");
         assumeTrue(nvcc.isPresent(), "skipped, nvcc is not on the PATH");
         for (String file : KernelSource.FILES) {
-            KernelSource source = KernelSource.of(file);
-            write(source);
-            boolean isMachineCode = target.contains("code=sm");
-            Path out = folder.resolve(file + (isMachineCode ? ".cubin" : ".ptx"));
-            run(List.of(
-                    nvcc.get().toString(),
-                    isMachineCode ? "-cubin" : "-ptx",
-                    "-std=c++17",
-                    "-gencode",
-                    target,
-                    "-Werror",
-                    "all-warnings",
-                    "-o",
-                    out.toString(),
-                    folder.resolve(file).toString()));
-            String code = Files.readString(out, StandardCharsets.ISO_8859_1);
-            for (String kernel : KernelNames.of(source.text())) {
-                assertTrue(
-                        code.contains((isMachineCode ? ".text." : ".entry ") + kernel),
-                        file + " for " + target + " has no kernel " + kernel);
+            write(KernelSource.of(file));
+        }
+        try (ExecutorService compilers =
+                Executors.newFixedThreadPool(Runtime.getRuntime().availableProcessors())) {
+            for (Future<Void> done : compilers.invokeAll(KernelSource.FILES.stream()
+                    .map(file -> (Callable<Void>) () -> {
+                        compile(nvcc.get(), target, file);
+                        return null;
+                    })
+                    .toList())) {
+                done.get();
             }
+        }
+    }
+
+    private void compile(Path nvcc, String target, String file) throws IOException, InterruptedException {
+        boolean isMachineCode = target.contains("code=sm");
+        Path out = folder.resolve(file + (isMachineCode ? ".cubin" : ".ptx"));
+        run(List.of(
+                nvcc.toString(),
+                isMachineCode ? "-cubin" : "-ptx",
+                "-std=c++17",
+                "-gencode",
+                target,
+                "-Werror",
+                "all-warnings",
+                "-o",
+                out.toString(),
+                folder.resolve(file).toString()));
+        String code = Files.readString(out, StandardCharsets.ISO_8859_1);
+        for (String kernel : KernelNames.of(KernelSource.of(file).text())) {
+            assertTrue(
+                    code.contains((isMachineCode ? ".text." : ".entry ") + kernel),
+                    file + " for " + target + " has no kernel " + kernel);
         }
     }
 
@@ -123,7 +142,7 @@ class KernelSourceTest {
     private static void run(List<String> command) throws IOException, InterruptedException {
         Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
         String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-        assertTrue(process.waitFor(120, TimeUnit.SECONDS), "nvcc takes too long");
+        assertTrue(process.waitFor(600, TimeUnit.SECONDS), "nvcc takes too long");
         assertEquals(0, process.exitValue(), String.join(" ", command) + "\n" + output);
     }
 

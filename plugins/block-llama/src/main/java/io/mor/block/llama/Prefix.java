@@ -20,14 +20,12 @@ import java.util.Optional;
 final class Prefix {
 
     private final int length;
-    private final int visits;
     private final List<Optional<Parameter>> prompts;
     private final Parameter gate;
 
     /** The prefix of a layer, {@code relaxation.prefix} positions for each of {@code visits} recursions. */
     Prefix(String layer, int width, RelaxationConfig config, int visits) {
         this.length = config.prefix();
-        this.visits = visits;
         List<Optional<Parameter>> made = new ArrayList<>();
         for (int recursion = 1; recursion <= visits; recursion++) {
             boolean relaxed = visits == 1 || config.relaxes(recursion);

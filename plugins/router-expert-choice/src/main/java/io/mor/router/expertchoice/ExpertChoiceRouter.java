@@ -130,7 +130,7 @@ public final class ExpertChoiceRouter implements Router {
                 capacity(context, recursion),
                 capacity(context, recursion - 1)));
         if (!causal) {
-            learn(context, recursion, logits, predictions, selection.mask());
+            learn(context, logits, predictions, selection.mask());
             report(context, batch, recursion, predictions.orElse(logits), selection.mask());
         }
         return new Decision(takesAll(batch, selection) ? Optional.empty() : Optional.of(selection), gate);
@@ -161,8 +161,7 @@ public final class ExpertChoiceRouter implements Router {
                 && selection.exact().get() == batch.rows();
     }
 
-    private void learn(
-            RouterContext context, int recursion, Tensor logits, Optional<Tensor> predictions, Tensor selected) {
+    private void learn(RouterContext context, Tensor logits, Optional<Tensor> predictions, Tensor selected) {
         Ops ops = context.ops();
         if (config.sampling() != Sampling.NONE) {
             double coefficient = switch (config.coefficientNormalization()) {
