@@ -11,6 +11,7 @@ final class StepParts {
 
     private enum Part {
         PRODUCTS("matrix products"),
+        PRODUCTS_AND_PASSES("products and their passes"),
         ATTENTION("attention"),
         ELEMENTWISE("norms and element-wise"),
         HEAD("head and loss"),
@@ -66,6 +67,9 @@ final class StepParts {
         String name = time.kernel();
         if (name.startsWith("product")) {
             return name.matches(".*\\b" + vocabulary + "\\b.*") ? Part.HEAD : Part.PRODUCTS;
+        }
+        if (name.startsWith("hopper")) {
+            return Part.PRODUCTS_AND_PASSES;
         }
         if (startsWithAny(name, "crossEntropy", "narrowLoss", "pickColumn")) {
             return Part.HEAD;

@@ -191,9 +191,10 @@ final class HopperProducts extends KernelFamily {
         return context.tensorMaps.of(new Boxes(address, rows, columns, boxRows));
     }
 
-    /** Tells the clock of launches what is moved: both factors once and elements that are read or written beside them. */
+    /** Tells the clock of launches what is multiplied and moved: both factors once and elements that are read or written beside them. */
     private void note(int rows, int inner, int columns, double elements) {
         context.kernels.operand(2 * ((double) inner * ((double) rows + columns) + elements));
+        context.kernels.multiplies(2.0 * rows * inner * columns);
     }
 
     private void launch(Kernels launch, Cut cut, int rows, int columns) {

@@ -37,6 +37,7 @@ final class Kernels implements AutoCloseable {
     private String name = "";
     private int arguments;
     private double operandBytes;
+    private double operations;
 
     /** A kernel that tells its handle. */
     private static final class Function extends CUfunction {
@@ -62,6 +63,7 @@ final class Kernels implements AutoCloseable {
         name = kernel;
         arguments = 0;
         operandBytes = 0;
+        operations = 0;
         return this;
     }
 
@@ -74,6 +76,11 @@ final class Kernels implements AutoCloseable {
     /** Notes how large an operand of the launch under way is. */
     void operand(double bytes) {
         operandBytes += bytes;
+    }
+
+    /** Notes how much the launch under way multiplies, two a multiply-add. */
+    void multiplies(double count) {
+        operations += count;
     }
 
     /**
@@ -160,7 +167,7 @@ final class Kernels implements AutoCloseable {
                 new int[] {gridX, gridY, gridZ, blockX, blockY, sharedBytes},
                 Arrays.copyOf(slots, arguments));
         if (clock.isPresent()) {
-            clock.get().time(name, operandBytes, 0, () -> queue.add(launch));
+            clock.get().time(name, operandBytes, operations, () -> queue.add(launch));
         } else {
             queue.add(launch);
         }
