@@ -53,7 +53,9 @@ final class PackedGradients extends KernelFamily {
     /** As the backend's, side by side. */
     void gatedLinearsGradient(
             Tensor packed, Tensor inner, boolean wantsInner, Tensor gate, Tensor up, Tensor dout, Tensor down) {
-        boolean inOnePass = areVectors(inner, gate, up, dout)
+        // where the way forward was in one pass too, so that inner has its bits
+        boolean inOnePass = gate.rows() >= ProjectionKernels.LEAST_ROWS
+                && areVectors(inner, gate, up, dout)
                 && hopper.gatedBackward(
                         targetBytes(packed),
                         targetBytes(inner),

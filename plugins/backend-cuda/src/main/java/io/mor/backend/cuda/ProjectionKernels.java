@@ -19,7 +19,7 @@ final class ProjectionKernels extends KernelFamily {
     private static final int MOST_TOGETHER = 3;
     private static final int HEADS_AT_A_TIME = 5; // that one thread of the kernels rotates
 
-    private static final int LEAST_ROWS = 512; // for which own products are worth it
+    static final int LEAST_ROWS = 512; // for which own products are worth it
 
     private final ProductKernels products;
     private final HopperProducts hopper;
