@@ -52,7 +52,7 @@ final class QuickstartCommand implements Callable<Integer> {
     @Option(
             names = "--steps",
             paramLabel = "N",
-            defaultValue = "240",
+            defaultValue = "180",
             description = "Optimizer steps of each model (default: ${DEFAULT-VALUE}).")
     private int steps;
 
