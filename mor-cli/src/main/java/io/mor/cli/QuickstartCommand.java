@@ -22,6 +22,7 @@ import java.nio.file.Path;
 import java.time.LocalDateTime;
 import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -41,7 +42,10 @@ import picocli.CommandLine.Option;
 final class QuickstartCommand implements Callable<Integer> {
 
     private static final int RECURSIONS = 3;
-    private static final int ROUNDS = 5;
+    /** Rounds of generation, and how many of them the shown rate is the median of. */
+    private static final int ROUNDS = 10;
+
+    private static final int MEASURED_ROUNDS = 7;
     private static final String PROMPT = "  /** Returns the ";
 
     private final Console console;
@@ -90,8 +94,8 @@ final class QuickstartCommand implements Callable<Integer> {
             TrainingOutcome outcome,
             EvaluationReport report) {}
 
-    /** What it generated. */
-    private record Generated(GenerationResult result, List<GeneratedToken> tokens) {}
+    /** What it generated, and the median of its rates. */
+    private record Generated(GenerationResult result, List<GeneratedToken> tokens, double tokensPerSecond) {}
 
     @Override
     public Integer call() throws IOException {
@@ -186,25 +190,32 @@ final class QuickstartCommand implements Callable<Integer> {
         }
     }
 
-    /** Each model in turn, several times, so that both are compiled alike when the last round is measured. */
+    /** Each model in turn, several times, so that both are compiled alike when rates are taken, and no single round decides. */
     private List<Generated> generate(Mor mor, List<Result> results) {
         List<Generated> last = new ArrayList<>();
+        double[][] rates = new double[results.size()][MEASURED_ROUNDS];
         for (int round = 0; round < ROUNDS; round++) {
             last.clear();
-            for (Result result : results) {
+            for (int model = 0; model < results.size(); model++) {
                 List<GeneratedToken> tokens = new ArrayList<>();
-                try (TrainedModel trained = mor.load(result.folder(), same -> same, note -> {});
+                try (TrainedModel trained = mor.load(results.get(model).folder(), same -> same, note -> {});
                         Generator generator = trained.generator(GeneratorOptions.forSequences(1))) {
                     int[] prompt = trained.tokenizer().orElseThrow().encode(PROMPT);
-                    last.add(new Generated(
-                            generator
-                                    .generate(List.of(request(prompt)), tokens::add)
-                                    .getFirst(),
-                            tokens));
+                    GenerationResult result = generator
+                            .generate(List.of(request(prompt)), tokens::add)
+                            .getFirst();
+                    rates[model][round % MEASURED_ROUNDS] = result.decodingTokensPerSecond();
+                    last.add(new Generated(result, tokens, median(rates[model])));
                 }
             }
         }
         return last;
+    }
+
+    private static double median(double[] values) {
+        double[] sorted = values.clone();
+        Arrays.sort(sorted);
+        return sorted[sorted.length / 2];
     }
 
     private GenerationRequest request(int... prompt) {
@@ -248,11 +259,7 @@ final class QuickstartCommand implements Callable<Integer> {
                 "training tokens/s",
                 results,
                 result -> number("%,.0f", result.outcome().tokensPerSecond()));
-        row(
-                table,
-                "decoding tokens/s",
-                generated,
-                each -> number("%,.0f", each.result().decodingTokensPerSecond()));
+        row(table, "decoding tokens/s", generated, each -> number("%,.0f", each.tokensPerSecond()));
         row(
                 table,
                 "KV bytes per token",
