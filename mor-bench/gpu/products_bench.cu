@@ -117,13 +117,13 @@ static TensorMap arranged(const Bf16* address, int rows, int columns, int boxRow
 
 static const int LINEARS_BYTES = 4 * (LEFT_BYTES + 4 * PART_BYTES) + TILE_ROWS * 32 * 8 + 64 + 16;
 static const int GATED_BYTES = 4 * (LEFT_BYTES + 4 * PART_BYTES) + 8 * 2 * 2048 + 64;
-static const int BACKWARD_BYTES = 3 * (LEFT_BYTES + 3 * PART_BYTES) + 10 * PART_BYTES + 48 + 64;
+static const int BACKWARD_BYTES = 4 * (LEFT_BYTES + 3 * PART_BYTES) + 6 * PART_BYTES + 64 + 32;
 
 template <class K, class A>
-static void launch(K kernel, const A& arguments, int columnTiles, int bytes) {
+static void launch(K kernel, const A& arguments, int columnTiles, int bytes, int threads = PRODUCT_THREADS) {
   CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
   int tiles = ((int)arguments.rows + TILE_ROWS - 1) / TILE_ROWS * columnTiles;
-  kernel<<<std::min(tiles, multiprocessors), PRODUCT_THREADS, bytes>>>(arguments);
+  kernel<<<std::min(tiles, multiprocessors), threads, bytes>>>(arguments);
 }
 
 // ---- cuBLASLt, of which only what is needed is declared
@@ -437,8 +437,8 @@ struct GatedCase {
   GatedBackwardArguments backwardArguments() {
     return {boxes(dy.device, rows, inner, 128),
             boxes(down.device, inner, forward, 64),
-            boxes(packed.device, rows, 2 * forward, 16),
-            boxes(again.device, rows, forward, 16),
+            packed.device,
+            again.device,
             gate.device,
             up.device,
             rows,
@@ -451,7 +451,7 @@ struct GatedCase {
   }
   template <class K>
   void runBackward(K kernel) {
-    launch(kernel, backwardArguments(), (forward + 191) / 192, BACKWARD_BYTES);
+    launch(kernel, backwardArguments(), (forward + 191) / 192, BACKWARD_BYTES, APART_THREADS);
   }
   template <class K>
   void check(const std::string& name, K kernel) {

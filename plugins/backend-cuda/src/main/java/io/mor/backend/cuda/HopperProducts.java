@@ -12,23 +12,25 @@ final class HopperProducts extends KernelFamily {
     static final int HEAD = 64;
     private static final int MOST_TENSORS = 3;
     private static final int TILE_ROWS = 128;
-    private static final int THREADS = 384;
+    private static final int STAGES = 4;
     private static final int LEFT_BYTES = TILE_ROWS * 64 * 2; // of a stage
     private static final int PART_BYTES = 64 * 64 * 2; // of 64 columns of a tile in a stage
     private static final int BARRIERS_BYTES = 128; // at most
 
     /** How a kernel cuts its work; the numbers of its structure in products_hopper.cu. */
     private enum Cut {
-        LINEARS(256, 4, TILE_ROWS * HEAD / 2 * 8),
-        GATED(256, 4, 8 * 2 * 16 * 64 * 2),
-        GATED_BACKWARD(192, 3, 10 * PART_BYTES);
+        LINEARS(256, TILE_ROWS * HEAD / 2 * 8, 384),
+        GATED(256, 8 * 2 * 16 * 64 * 2, 384),
+        GATED_BACKWARD(192, 6 * PART_BYTES, 512);
 
         final int columns; // of a tile of the product
         final int sharedBytes;
+        final int threads;
 
-        Cut(int columns, int stages, int besideBytes) {
+        Cut(int columns, int besideBytes, int threads) {
             this.columns = columns;
-            this.sharedBytes = stages * (LEFT_BYTES + columns / 64 * PART_BYTES) + besideBytes + BARRIERS_BYTES;
+            this.sharedBytes = STAGES * (LEFT_BYTES + columns / 64 * PART_BYTES) + besideBytes + BARRIERS_BYTES;
+            this.threads = threads;
         }
     }
 
@@ -157,8 +159,8 @@ final class HopperProducts extends KernelFamily {
         Kernels launch = kernel("hopperGatedBackward")
                 .words(map(dy, rows, width, TILE_ROWS))
                 .words(map(downWeights, width, feedForward, 64))
-                .words(map(packed, rows, 2 * feedForward, 16))
-                .words(map(activated, rows, feedForward, 16))
+                .pointer(packed)
+                .pointer(activated)
                 .pointer(gate)
                 .pointer(up)
                 .wide(rows)
@@ -199,6 +201,6 @@ final class HopperProducts extends KernelFamily {
 
     private void launch(Kernels launch, Cut cut, int rows, int columns) {
         long tiles = (long) Math.ceilDiv(rows, TILE_ROWS) * Math.ceilDiv(columns, cut.columns);
-        launch.launch((int) Math.min(tiles, context.device.multiprocessors), 1, 1, THREADS, 1, cut.sharedBytes);
+        launch.launch((int) Math.min(tiles, context.device.multiprocessors), 1, 1, cut.threads, 1, cut.sharedBytes);
     }
 }

@@ -78,6 +78,34 @@ __device__ __forceinline__ void giveRegisters() {
   asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(REGISTERS));
 }
 
+// ---- the second-level cache
+
+// Policies, as createpolicy.fractional makes them for all bytes; by the instruction they cost more than they gain.
+#define EVICT_FIRST 0x12f0000000000000ULL // for what is read once
+#define EVICT_LAST 0x14f0000000000000ULL  // for what all blocks read again and again
+
+// 16 bytes that nobody writes meanwhile, past the first-level cache; if not valid the value stays as it is. Without a branch, at whose end the compiler
+// could wait for them.
+__device__ __forceinline__ void loadOnce(uint4& value, const void* from, u64 policy, bool valid) {
+  asm volatile(
+      "{\n"
+      ".reg .pred p;\n"
+      "setp.ne.b32 p, %6, 0;\n"
+      "@p ld.global.nc.L1::no_allocate.L2::cache_hint.v4.u32 {%0, %1, %2, %3}, [%4], %5;\n"
+      "}\n"
+      : "+r"(value.x), "+r"(value.y), "+r"(value.z), "+r"(value.w)
+      : "l"(from), "l"(policy), "r"((int)valid));
+}
+
+__device__ __forceinline__ uint4 loadShared(u32 address) {
+  uint4 value;
+  asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(value.x), "=r"(value.y), "=r"(value.z), "=r"(value.w)
+               : "r"(address)
+               : "memory");
+  return value;
+}
+
 // ---- the copy engine
 
 // Barriers that were started can be seen by the copy engine.
@@ -105,6 +133,14 @@ __device__ __forceinline__ void copyBox(u32 to, const TensorMap& map, int column
   asm volatile(
       "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];" ::"r"(to), "l"(&map),
       "r"(column), "r"(row), "r"(barrier)
+      : "memory");
+}
+
+// As copyBox, with a policy for the second-level cache.
+__device__ __forceinline__ void copyBox(u32 to, const TensorMap& map, int column, int row, u32 barrier, u64 policy) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint [%0], [%1, {%2, %3}], [%4], %5;" ::"r"(to),
+      "l"(&map), "r"(column), "r"(row), "r"(barrier), "l"(policy)
       : "memory");
 }
 

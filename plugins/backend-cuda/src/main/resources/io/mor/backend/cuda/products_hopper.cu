@@ -3,8 +3,9 @@
 //
 // A block stays on its multiprocessor and makes tiles of 128 rows by 256 or 192 columns, columns first, so that rows are read from far memory once.
 // One thread lets the copy engine bring 64 columns of both factors at a time; two warpgroups of 64 rows each multiply. What is to be done with the
-// results of a tile is done piece by piece between the products of the next tile, for which they are held in registers: so the tensor cores do not
-// wait for it, and what it reads and writes is spread over the whole time.
+// results of a tile is done while the next tile is multiplied, so that the tensor cores do not wait for it and what it reads and writes is spread over
+// the whole time: piece by piece between the products, with the results held in registers, or, for the gradient of a gated unit, which moves the most
+// bytes, by warps of their own.
 //
 // Every sum is owned by one thread and made in the order of the columns, so the same call gives the same bits; what is outside a matrix counts as zeros.
 #include "hopper.cuh"
@@ -15,6 +16,7 @@
 #define LEFT_BYTES (TILE_ROWS * DEPTH * 2)
 #define PART_BYTES (64 * DEPTH * 2) // of 64 columns of the result
 #define PRODUCT_THREADS 384
+#define APART_THREADS 512 // with warps of their own for the last step
 
 // ---- arguments, each a word of eight bytes or a map
 
@@ -42,11 +44,11 @@ struct GatedLinearsArguments {
 };
 
 struct GatedBackwardArguments {
-  TensorMap dy;        // [rows, inner], boxes [128, 64]
-  TensorMap weights;   // [inner, feedForward], boxes [64, 64]
-  TensorMap packed;    // [rows, 2 feedForward], boxes [16, 64]
-  TensorMap activated; // [rows, feedForward], boxes [16, 64]
-  const Bf16* gate;    // [rows, feedForward] each
+  TensorMap dy;      // [rows, inner], boxes [128, 64]
+  TensorMap weights; // [inner, feedForward], boxes [64, 64]
+  Bf16* packed;      // [rows, 2 feedForward]
+  Bf16* activated;   // [rows, feedForward]
+  const Bf16* gate;  // [rows, feedForward] each
   const Bf16* up;
   i64 rows;
   i64 inner;
@@ -137,9 +139,10 @@ struct Tile {
   int column; // number of the tile
 };
 
+template <class Product>
 __device__ __forceinline__ Tile tileOf(int number, int columnTiles) {
   int rows = number / columnTiles;
-  return {rows * TILE_ROWS, number - rows * columnTiles};
+  return {rows * TILE_ROWS, Product::TURNS ? (number + rows) % columnTiles : number - rows * columnTiles};
 }
 
 __device__ __forceinline__ int tileCount(i64 rows, int columnTiles) {
@@ -161,6 +164,7 @@ struct Linears {
   typedef LinearsArguments Arguments;
   static constexpr int COLUMNS = 256;
   static constexpr int STAGES = 4;
+  static constexpr bool TURNS = false;
   static constexpr int ACROSS = 0;
   static constexpr int STEP = 2; // 16 elements are 32 bytes
   // beside the stages: sines and cosines of a tile's rows, as its threads read them: [group, warp, half, j, lane] of two pairs
@@ -209,7 +213,7 @@ struct Linears {
     int place = lane % 8 / 2 * (2 * WARP) + lane / 8 * 2 + lane % 2; // of the lane's pair
     u32 n = 0;
     for (int number = blockIdx.x; number < tileCount(a.rows, columns); number += gridDim.x) {
-      Tile tile = tileOf(number, columns);
+      Tile tile = tileOf<Linears>(number, columns);
       if (!anyRotated(a, tile.column)) {
         continue;
       }
@@ -320,6 +324,7 @@ struct GatedLinears {
   typedef GatedLinearsArguments Arguments;
   static constexpr int COLUMNS = 256;
   static constexpr int STAGES = 4;
+  static constexpr bool TURNS = false;
   static constexpr int ACROSS = 0;
   static constexpr int STEP = 2;
   static constexpr int WARP_BYTES = 16 * 64 * 2;
@@ -417,160 +422,162 @@ struct GatedLinears {
 
 // ---- a gated unit's gradient
 
+// Two warpgroups multiply and put a tile's sums, rounded, into shared memory; four warps take them from there together with gate and up, which they
+// load straight into registers four steps ahead.
 struct GatedBackward {
   typedef GatedBackwardArguments Arguments;
   static constexpr int COLUMNS = 192;
-  static constexpr int STAGES = 3;
+  static constexpr int PARTS = COLUMNS / 64;
+  static constexpr int STAGES = 4;
+  static constexpr bool TURNS = true; // each row of tiles begins a tile further on, so that the narrow last one is not always the same blocks'
   static constexpr int ACROSS = 1;
   static constexpr int STEP = 128; // 16 rows are 2048 bytes
   static constexpr int COPIER_REGISTERS = 24;
-  static constexpr int REGISTERS = 240;
-  static constexpr int SLOTS = 2;  // for each warpgroup, of 64 columns of gate and of up, which become those of their gradients
-  static constexpr int SLOT_BYTES = 2 * PART_BYTES;
-  static constexpr int ACTIVATED = 2 * SLOTS * SLOT_BYTES; // 64 columns for each warpgroup
-  static constexpr int BESIDE_BYTES = ACTIVATED + 2 * PART_BYTES;
-  static constexpr int BARRIER_BYTES = 2 * Ring<SLOTS>::BYTES;
-  static constexpr int WARP_BYTES = 16 * 64 * 2;
-  static constexpr int PIECES = COLUMNS / 16; // 16 columns each
+  static constexpr int REGISTERS = 168;
+  static constexpr int LAST_STEP_REGISTERS = 152;
+  static constexpr int HALF_BYTES = PARTS * PART_BYTES; // sums of a warpgroup
+  static constexpr int BESIDE_BYTES = 2 * HALF_BYTES;
+  static constexpr int WARPS = 4; // of the last step
+  static constexpr int STEPS = TILE_ROWS / 4 / WARPS; // of a warp in a tile, four rows each
+  static constexpr int AHEAD = 4; // steps whose gate and up are on their way
+  static_assert(STEPS % AHEAD == 0 && STEPS % 2 == 0);
 
   static __device__ __forceinline__ u64 describeRight(u32 tile) { return describeAcross(tile, PART_BYTES); }
   static __device__ __forceinline__ int columnTiles(const Arguments& a) { return ((int)a.feedForward + COLUMNS - 1) / COLUMNS; }
-  static __device__ __forceinline__ int parts(const Arguments& a, int column) {
-    return min(COLUMNS / 64, (int)a.feedForward / 64 - column * (COLUMNS / 64));
-  }
+  static __device__ __forceinline__ int parts(const Arguments& a, int column) { return min(PARTS, (int)a.feedForward / 64 - column * PARTS); }
   static __device__ __forceinline__ const TensorMap& left(const Arguments& a) { return a.dy; }
 
   static __device__ __forceinline__ void copyRight(const Arguments& a, u32 to, int depth, int column, u32 barrier) {
     int number = parts(a, column);
     for (int part = 0; part < number; part++) {
-      copyBox(to + part * PART_BYTES, a.weights, column * COLUMNS + 64 * part, depth, barrier);
+      copyBox(to + part * PART_BYTES, a.weights, column * COLUMNS + 64 * part, depth, barrier, EVICT_LAST);
     }
   }
 
-  static __device__ __forceinline__ Ring<SLOTS> ringOf(u32 barriers, int group) { return {barriers + group * Ring<SLOTS>::BYTES}; }
-
-  static __device__ __forceinline__ void start(u32 barriers) {
-    ringOf(barriers, 0).start(WARP, 4);
-    ringOf(barriers, 1).start(WARP, 4);
-  }
-
-  static __device__ __forceinline__ void assist(const Arguments& a, unsigned char* beside, u32 barriers) {
-    int group = threadIdx.x / WARP - 1;
-    if (group < 2) {
-      Ring<SLOTS> ring = ringOf(barriers, group);
-      u32 slots = sharedAddress(beside) + group * SLOTS * SLOT_BYTES;
-      int columns = columnTiles(a);
-      int lane = threadIdx.x % WARP;
-      u32 n = 0;
-      for (int number = blockIdx.x; number < tileCount(a.rows, columns); number += gridDim.x) {
-        Tile tile = tileOf(number, columns);
-        for (int part = 0; part < parts(a, tile.column); part++, n++) {
-          u32 slot = slots + ring.place(n) * SLOT_BYTES;
-          await(ring.empty(n), ring.parity(n) ^ 1);
-          // not by the copy engine: what it brings for the products would have to wait behind what comes from far memory
-          i64 column = tile.column * COLUMNS + 64 * part;
-          copyRows<64, 64, WARP>(slot, a.gate + column, a.feedForward, tile.row + 64 * group, (int)a.rows, lane);
-          copyRows<64, 64, WARP>(slot + PART_BYTES, a.up + column, a.feedForward, tile.row + 64 * group, (int)a.rows, lane);
-          arriveAfterCopies(ring.full(n));
-        }
-      }
-    }
-  }
-
-  struct Held {
-    float sum[COLUMNS / 8][4];
-    int row;
-    int column;
-    int parts;
-    u32 n;        // parts so far
-    bool isBusy;  // the part before may still be read by the copy engine
-  };
-
-  static __device__ __forceinline__ void clear(Held& held) {
-    held.parts = 0;
-    held.n = 0;
-    held.isBusy = false;
-  }
-
-  static __device__ __forceinline__ void take(
-      const Arguments& a, const float (&sum)[COLUMNS / 8][4], Held& held, unsigned char* beside, u32 barriers, const Tile& tile, int group) {
+  // a warpgroup's sums of a tile: [part, row, column] of bfloat16
+  static __device__ __forceinline__ void put(const float (&sum)[COLUMNS / 8][4], u32 half) {
+    int row = threadIdx.x % WARPGROUP / WARP * 16 + threadIdx.x % 16;
+    int chunk = threadIdx.x % WARP / 16;
 #pragma unroll
-    for (int j = 0; j < COLUMNS / 8; j++) {
+    for (int i = 0; i < COLUMNS / 16; i++) {
+      u32 words[4];
 #pragma unroll
-      for (int c = 0; c < 4; c++) {
-        held.sum[j][c] = sum[j][c];
+      for (int word = 0; word < 4; word++) {
+        const float* pair = sum[2 * i + word / 2] + word % 2 * 2;
+        words[word] = packBf16(pair[0], pair[1]);
       }
-    }
-    held.row = tile.row + 64 * group + threadIdx.x % WARPGROUP / WARP * 16;
-    held.column = tile.column * COLUMNS;
-    held.parts = parts(a, tile.column);
-  }
-
-  // The place of the part before can be filled again.
-  static __device__ __forceinline__ void finish(Held& held, u32 barriers, int group) {
-    if (held.isBusy) {
-      if (threadIdx.x % WARP == 0) {
-        awaitStores<0>();
-        arrive(ringOf(barriers, group).empty(held.n - 1));
-      }
-      held.isBusy = false;
-      __syncwarp();
+      storeMatrices(chunkAt<64>(half + i / 4 * PART_BYTES, row, 2 * (i % 4) + chunk), words);
     }
   }
 
-  template <int PIECE>
-  static __device__ __forceinline__ void put(const Arguments& a, Held& held, unsigned char* beside, u32 barriers, int group) {
-    constexpr int part = PIECE / 4;
-    constexpr int pair = PIECE % 4; // of groups of 8 columns
-    if (part >= held.parts) {
-      return;
-    }
-    Ring<SLOTS> ring = ringOf(barriers, group);
-    int lane = threadIdx.x % WARP;
-    int warp = threadIdx.x % WARPGROUP / WARP;
-    if (pair == 0) {
-      finish(held, barriers, group);
-      ring.awaitFull(held.n);
-    }
-    u32 gate = sharedAddress(beside) + (group * SLOTS + ring.place(held.n)) * SLOT_BYTES + warp * WARP_BYTES;
-    u32 activated = sharedAddress(beside) + ACTIVATED + group * PART_BYTES + warp * WARP_BYTES;
-    u32 at = chunkAt<64>(0, lane % 16, 2 * pair + lane / 16);
-    u32 g[4], u[4], dgate[4], dup[4], value[4];
-    loadMatrices(g, gate + at);
-    loadMatrices(u, gate + PART_BYTES + at);
+  static __device__ __forceinline__ void differentiate(uint4 (&results)[3], const uint4& sums, const uint4& gate, const uint4& up) {
+    const u32 d[4] = {sums.x, sums.y, sums.z, sums.w};
+    const u32 g[4] = {gate.x, gate.y, gate.z, gate.w};
+    const u32 u[4] = {up.x, up.y, up.z, up.w};
+    u32 words[3][4];
 #pragma unroll
     for (int word = 0; word < 4; word++) {
-      float result[2][3];
+      float result[3][2];
 #pragma unroll
       for (int e = 0; e < 2; e++) {
-        float d = held.sum[8 * part + 2 * pair + word / 2][word % 2 * 2 + e];
+        float slope = e == 0 ? lowBf16(d[word]) : highBf16(d[word]);
         float x = e == 0 ? lowBf16(g[word]) : highBf16(g[word]);
         float y = e == 0 ? lowBf16(u[word]) : highBf16(u[word]);
         float s = sigmoid(x);
         float silu = x * s;
-        result[e][0] = s * fmaf(x, 1.0f - s, 1.0f) * y * d;
-        result[e][1] = silu * d;
-        result[e][2] = silu * y;
+        result[0][e] = fmaf(silu, 1.0f - s, s) * y * slope;
+        result[1][e] = silu * slope;
+        result[2][e] = silu * y;
       }
-      dgate[word] = packBf16(result[0][0], result[1][0]);
-      dup[word] = packBf16(result[0][1], result[1][1]);
-      value[word] = packBf16(result[0][2], result[1][2]);
+#pragma unroll
+      for (int i = 0; i < 3; i++) {
+        words[i][word] = packBf16(result[i][0], result[i][1]);
+      }
     }
-    storeMatrices(gate + at, dgate);
-    storeMatrices(gate + PART_BYTES + at, dup);
-    storeMatrices(activated + at, value);
-    if (pair == 3) {
-      publishWrites();
-      __syncwarp();
-      if (lane == 0) {
-        int column = held.column + 64 * part;
-        storeBox(a.packed, column, held.row, gate);
-        storeBox(a.packed, (int)a.feedForward + column, held.row, gate + PART_BYTES);
-        storeBox(a.activated, column, held.row, activated);
-        commitStores();
+#pragma unroll
+    for (int i = 0; i < 3; i++) {
+      results[i] = make_uint4(words[i][0], words[i][1], words[i][2], words[i][3]);
+    }
+  }
+
+  // What a lane needs of a tile to find its own eight columns of a part in a row.
+  struct Place {
+    i64 at; // in a matrix of feedForward columns, of the tile's first row
+    int row;
+    int parts;
+  };
+
+  static __device__ __forceinline__ Place placeOf(const Arguments& a, int number, int tiles, int columns) {
+    if (number >= tiles) {
+      return {0, 0, 0};
+    }
+    Tile tile = tileOf<GatedBackward>(number, columns);
+    return {tile.row * a.feedForward + tile.column * COLUMNS + threadIdx.x % 8 * 8, tile.row, parts(a, tile.column)};
+  }
+
+  // The row of a lane in a step of its warp.
+  static __device__ __forceinline__ int rowOf(int step) {
+    return 4 * (threadIdx.x % WARPGROUP / WARP + WARPS * step) + threadIdx.x % WARP / 8;
+  }
+
+  static __device__ __forceinline__ void load(
+      uint4& gate, uint4& up, const Arguments& a, const Place& place, int part, int row) {
+    bool valid = part < place.parts && place.row + row < a.rows;
+    i64 at = place.at + row * a.feedForward + 64 * part;
+    loadOnce(gate, a.gate + at, EVICT_FIRST, valid);
+    loadOnce(up, a.up + at, EVICT_FIRST, valid);
+  }
+
+  // by warps of their own
+  static __device__ __forceinline__ void takeLastSteps(const Arguments& a, u32 sums, const Ring<2>& halves, int tiles, int columns) {
+    uint4 gate[AHEAD][PARTS] = {}, up[AHEAD][PARTS] = {};
+    Place place = placeOf(a, blockIdx.x, tiles, columns);
+#pragma unroll
+    for (int s = 0; s < AHEAD; s++) {
+#pragma unroll
+      for (int part = 0; part < PARTS; part++) {
+        load(gate[s][part], up[s][part], a, place, part, rowOf(s));
       }
-      held.isBusy = true;
-      held.n++;
+    }
+    u32 n = 0;
+    for (int number = blockIdx.x; number < tiles; number += gridDim.x) {
+      Place next = placeOf(a, number + gridDim.x, tiles, columns);
+#pragma unroll 1
+      for (int first = 0; first < STEPS; first += AHEAD) {
+#pragma unroll
+        for (int s = 0; s < AHEAD; s++) {
+          int step = first + s;
+          int row = rowOf(step);
+          bool isLast = step >= STEPS - AHEAD; // what is loaded meanwhile is of the next tile
+          Place ahead = isLast ? next : place;
+          int rowAhead = rowOf(isLast ? step + AHEAD - STEPS : step + AHEAD);
+          if (step % (STEPS / 2) == 0) {
+            halves.awaitFull(n);
+          }
+          u32 half = sums + halves.place(n) * HALF_BYTES;
+#pragma unroll
+          for (int part = 0; part < PARTS; part++) {
+            if (part < place.parts) {
+              uint4 results[3];
+              differentiate(results, loadShared(chunkAt<64>(half + part * PART_BYTES, row % 64, threadIdx.x % 8)), gate[s][part], up[s][part]);
+              if (place.row + row < a.rows) {
+                i64 at = place.at + row * a.feedForward + 64 * part;
+                Bf16* packed = a.packed + (at + (i64)(place.row + row) * a.feedForward);
+                *(uint4*)packed = results[0];
+                *(uint4*)(packed + a.feedForward) = results[1];
+                *(uint4*)(a.activated + at) = results[2];
+              }
+            }
+            load(gate[s][part], up[s][part], a, ahead, part, rowAhead);
+          }
+          if (step % (STEPS / 2) == STEPS / 2 - 1) {
+            __syncwarp();
+            halves.release(n);
+            n++;
+          }
+        }
+      }
+      place = next;
     }
   }
 };
@@ -634,6 +641,25 @@ __device__ __forceinline__ void putRest(
   }
 }
 
+// All that the products need, by one thread.
+template <class Product>
+__device__ __forceinline__ void copyTiles(
+    const typename Product::Arguments& a, u32 stages, const Ring<Product::STAGES>& ring, int tiles, int columns, int steps) {
+  u32 n = 0;
+  for (int number = blockIdx.x; number < tiles; number += gridDim.x) {
+    Tile tile = tileOf<Product>(number, columns);
+    int bytes = LEFT_BYTES + Product::parts(a, tile.column) * PART_BYTES;
+    for (int k = 0; k < steps; k++, n++) {
+      u32 stage = stages + ring.place(n) * Layout<Product>::STAGE_BYTES;
+      u32 full = ring.full(n);
+      await(ring.empty(n), ring.parity(n) ^ 1);
+      expect(full, bytes);
+      copyBox(stage, Product::left(a), k * DEPTH, tile.row, full);
+      Product::copyRight(a, stage + LEFT_BYTES, k * DEPTH, tile.column, full);
+    }
+  }
+}
+
 // shared memory: stages, what the product needs beside them, barriers
 template <class Product>
 __device__ __forceinline__ void hopperProduct(const typename Product::Arguments& a) {
@@ -657,19 +683,7 @@ __device__ __forceinline__ void hopperProduct(const typename Product::Arguments&
     if (threadIdx.x >= WARP) {
       Product::assist(a, beside, barriers);
     } else if (threadIdx.x == 0) {
-      u32 n = 0;
-      for (int number = blockIdx.x; number < tiles; number += gridDim.x) {
-        Tile tile = tileOf(number, columns);
-        int bytes = LEFT_BYTES + Product::parts(a, tile.column) * PART_BYTES;
-        for (int k = 0; k < steps; k++, n++) {
-          u32 stage = stages + ring.place(n) * Layout<Product>::STAGE_BYTES;
-          u32 full = ring.full(n);
-          await(ring.empty(n), ring.parity(n) ^ 1);
-          expect(full, bytes);
-          copyBox(stage, Product::left(a), k * DEPTH, tile.row, full);
-          Product::copyRight(a, stage + LEFT_BYTES, k * DEPTH, tile.column, full);
-        }
-      }
+      copyTiles<Product>(a, stages, ring, tiles, columns, steps);
     }
   } else {
     takeRegisters<Product::REGISTERS>();
@@ -678,12 +692,12 @@ __device__ __forceinline__ void hopperProduct(const typename Product::Arguments&
     typename Product::Held held;
     Product::clear(held);
     for (int number = blockIdx.x; number < tiles; number += gridDim.x) {
-      Tile tile = tileOf(number, columns);
+      Tile tile = tileOf<Product>(number, columns);
       float sum[Product::COLUMNS / 8][4];
       int parts = Product::parts(a, tile.column);
       if (parts == 1) {
         addTurns<Product, 64, 0>(a, sum, held, beside, barriers, stages, ring, n, steps, group);
-      } else if (parts < 4 && Product::COLUMNS > 192) { // of two, the third is nonsense that nobody looks at
+      } else if (parts < 4) { // of two, the third is nonsense that nobody looks at
         addTurns<Product, 192, 0>(a, sum, held, beside, barriers, stages, ring, n, steps, group);
       } else {
         addTurns<Product, Product::COLUMNS, 0>(a, sum, held, beside, barriers, stages, ring, n, steps, group);
@@ -695,6 +709,66 @@ __device__ __forceinline__ void hopperProduct(const typename Product::Arguments&
   }
 }
 
+// One tile of a warpgroup.
+template <class Product, int COLUMNS>
+__device__ __forceinline__ void multiply(
+    float (&sum)[Product::COLUMNS / 8][4], u32 stages, const Ring<Product::STAGES>& ring, u32& n, int steps, int group) {
+  for (int k = 0; k < steps; k++) {
+    addTurn<Product, COLUMNS>(sum, stages, ring, n, k, group);
+  }
+  awaitProducts<0>();
+  hold(sum);
+  ring.release(n - 1);
+}
+
+// As hopperProduct, with warps of their own for the last step. shared memory: stages, sums, barriers
+template <class Product>
+__device__ __forceinline__ void hopperProductApart(const typename Product::Arguments& a) {
+  constexpr int STAGES = Product::STAGES;
+  extern __shared__ __align__(1024) unsigned char sharedTiles[];
+  u32 stages = sharedAddress(sharedTiles);
+  u32 sums = stages + STAGES * Layout<Product>::STAGE_BYTES;
+  Ring<STAGES> ring = {stages + Layout<Product>::BARRIERS};
+  Ring<2> halves = {ring.barriers + Ring<STAGES>::BYTES}; // the n-th is of the tile n / 2 and the warpgroup n % 2
+  int columns = Product::columnTiles(a);
+  int tiles = tileCount(a.rows, columns);
+  int steps = ((int)a.inner + DEPTH - 1) / DEPTH;
+  if (threadIdx.x == 0) {
+    ring.start(1, 8);
+    halves.start(4, Product::WARPS);
+    publishBarriers();
+  }
+  __syncthreads();
+  if (threadIdx.x < WARPGROUP) {
+    giveRegisters<Product::COPIER_REGISTERS>();
+    if (threadIdx.x == 0) {
+      copyTiles<Product>(a, stages, ring, tiles, columns, steps);
+    }
+  } else if (threadIdx.x < 3 * WARPGROUP) {
+    takeRegisters<Product::REGISTERS>();
+    int group = uniform(threadIdx.x / WARPGROUP) - 1;
+    u32 n = 0;
+    u32 own = group;
+    for (int number = blockIdx.x; number < tiles; number += gridDim.x, own += 2) {
+      float sum[Product::COLUMNS / 8][4];
+      if (Product::parts(a, tileOf<Product>(number, columns).column) == 1) {
+        multiply<Product, 64>(sum, stages, ring, n, steps, group);
+      } else { // of two, the third is nonsense that nobody looks at
+        multiply<Product, Product::COLUMNS>(sum, stages, ring, n, steps, group);
+      }
+      await(halves.empty(own), halves.parity(own) ^ 1);
+      Product::put(sum, sums + group * Product::HALF_BYTES);
+      __syncwarp();
+      if (threadIdx.x % WARP == 0) {
+        arrive(halves.full(own));
+      }
+    }
+  } else {
+    takeRegisters<Product::LAST_STEP_REGISTERS>();
+    Product::takeLastSteps(a, sums, halves, tiles, columns);
+  }
+}
+
 #define ON_HOPPER(call) call
 #else
 #define ON_HOPPER(call)
@@ -702,11 +776,11 @@ __device__ __forceinline__ void hopperProduct(const typename Product::Arguments&
 
 // ---- kernels
 
-#define HOPPER_PRODUCT(name, Product)                                                                                 \
-  extern "C" __global__ void __launch_bounds__(PRODUCT_THREADS, 1) name(const __grid_constant__ Product##Arguments arguments) { \
-    ON_HOPPER(hopperProduct<Product>(arguments));                                                                     \
+#define HOPPER_PRODUCT(name, Product, run, threads)                                                                   \
+  extern "C" __global__ void __launch_bounds__(threads, 1) name(const __grid_constant__ Product##Arguments arguments) { \
+    ON_HOPPER(run<Product>(arguments));                                                                               \
   }
 
-HOPPER_PRODUCT(hopperLinears, Linears)
-HOPPER_PRODUCT(hopperGatedLinears, GatedLinears)
-HOPPER_PRODUCT(hopperGatedBackward, GatedBackward)
+HOPPER_PRODUCT(hopperLinears, Linears, hopperProduct, PRODUCT_THREADS)
+HOPPER_PRODUCT(hopperGatedLinears, GatedLinears, hopperProduct, PRODUCT_THREADS)
+HOPPER_PRODUCT(hopperGatedBackward, GatedBackward, hopperProductApart, APART_THREADS)
