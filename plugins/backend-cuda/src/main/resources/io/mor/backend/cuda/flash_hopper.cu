@@ -117,6 +117,11 @@ extern "C" __global__ void __launch_bounds__(1024) flashPlan(
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 
+// The number-th item of this block in a list from much work to little: back and forth, so that no block gets the longest of every round.
+__device__ __forceinline__ int itemOf(u32 number) {
+  return number % 2 == 0 ? number * gridDim.x + blockIdx.x : (number + 1) * gridDim.x - 1 - blockIdx.x;
+}
+
 // ---- copies
 
 // A thread's copies into rings: the newest group's arrival is owed until the next is under way, so that two are in flight.
@@ -291,7 +296,7 @@ __device__ __forceinline__ void hopperForward(
     giveRegisters<GROUPS == 3 ? 32 : 24>();
     int keyRows = rowsOf(keyBound, keyCount);
     Filler filler = {0};
-    for (int i = blockIdx.x; i < itemCount * kvHeads; i += gridDim.x, number++) {
+    for (int i; (i = itemOf(number)) < itemCount * kvHeads; number++) {
       int4 item = items[i / kvHeads];
       int kvHead = i % kvHeads;
       filler.begin(queryRing, number);
@@ -321,7 +326,7 @@ __device__ __forceinline__ void hopperForward(
     int lane = threadIdx.x % WARP;
     int warpRow = threadIdx.x % WARPGROUP / WARP * 16;
     float scaleLog2 = scale * LOG2_E;
-    for (int i = blockIdx.x; i < itemCount * kvHeads; i += gridDim.x, number++) {
+    for (int i; (i = itemOf(number)) < itemCount * kvHeads; number++) {
       int4 item = items[i / kvHeads];
       Unit unit = Unit::of<KEYS>(item, i % kvHeads, sharing, GROUPS, group, bounds, paddedRows);
       int row = unit.row + warpRow + lane / 4;
@@ -497,7 +502,7 @@ __device__ __forceinline__ void hopperQueryGradient(
     giveRegisters<GROUPS == 3 ? 32 : 24>();
     int keyRows = rowsOf(keyBound, keyCount);
     Filler filler = {0};
-    for (int i = blockIdx.x; i < itemCount * kvHeads; i += gridDim.x, number++) {
+    for (int i; (i = itemOf(number)) < itemCount * kvHeads; number++) {
       int4 item = items[i / kvHeads];
       int kvHead = i % kvHeads;
       filler.begin(queryRing, number);
@@ -526,7 +531,7 @@ __device__ __forceinline__ void hopperQueryGradient(
     int lane = threadIdx.x % WARP;
     int warpRow = threadIdx.x % WARPGROUP / WARP * 16;
     float scaleLog2 = scale * LOG2_E;
-    for (int i = blockIdx.x; i < itemCount * kvHeads; i += gridDim.x, number++) {
+    for (int i; (i = itemOf(number)) < itemCount * kvHeads; number++) {
       int4 item = items[i / kvHeads];
       Unit unit = Unit::of<KEYS>(item, i % kvHeads, sharing, GROUPS, group, bounds, paddedRows);
       int row = unit.row + warpRow + lane / 4;
@@ -654,7 +659,7 @@ __device__ __forceinline__ void hopperKeyGradient(
     giveRegisters<GROUPS == 3 ? 32 : 24>();
     int rows = rowsOf(bound, count);
     Filler filler = {0};
-    for (int i = blockIdx.x; i < itemCount * kvHeads; i += gridDim.x, number++) {
+    for (int i; (i = itemOf(number)) < itemCount * kvHeads; number++) {
       int4 item = items[i / kvHeads];
       int kvHead = i % kvHeads;
       int firstKey = item.x * GROUPS * ROW_TILE;
@@ -695,7 +700,7 @@ __device__ __forceinline__ void hopperKeyGradient(
     int lane = threadIdx.x % WARP;
     int warpRow = threadIdx.x % WARPGROUP / WARP * 16;
     float scaleLog2 = scale * LOG2_E;
-    for (int i = blockIdx.x; i < itemCount * kvHeads; i += gridDim.x, number++) {
+    for (int i; (i = itemOf(number)) < itemCount * kvHeads; number++) {
       int4 item = items[i / kvHeads];
       int kvHead = i % kvHeads;
       int firstKey = (item.x * GROUPS + group) * ROW_TILE;
