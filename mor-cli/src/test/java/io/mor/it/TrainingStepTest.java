@@ -154,6 +154,22 @@ class TrainingStepTest {
 
     @ParameterizedTest
     @MethodSource("routings")
+    void theFirstMicroBatchSetsGradientsWhateverTheirMemoryHolds(Routing routing) {
+        try (TinyModel tiny = model(new ReferenceBackend(), routing);
+                TinyModel other = model(new ReferenceBackend(), routing);
+                AdamW optimizer = new AdamW(tiny.weights, AdamWSettings.PUBLISHED);
+                TrainingStep step = new TrainingStep(tiny.model, tiny.weights, optimizer)) {
+            tiny.weights
+                    .parameters()
+                    .forEach(parameter -> tiny.backend.fill(tiny.weights.gradient(parameter), Double.NaN));
+            step.run(BEGIN, STEPS, 0.01, List.of(batch(0), batch(1)));
+            step.settle();
+            assertSame(train(other, 1), values(tiny));
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("routings")
     void aStepThatFailsChangesNoWeightHoweverLateTheHostLearnsOfIt(Routing routing) {
         Far far = new Far();
         try (TinyModel tiny = model(far.around(Watched.backend(new ReferenceBackend())), routing);

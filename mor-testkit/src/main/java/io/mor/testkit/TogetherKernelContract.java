@@ -66,7 +66,7 @@ public interface TogetherKernelContract extends OnBench {
             Tensor dx = tensors.rows(rows, width, 0);
             backend.gatedLinearsGradient(packed, again, true, gate, up, dout, layers.down, layers.projections);
             backend.packedInputGradient(dx, packed, layers.projections);
-            backend.packedWeightGradients(layers.wanted(), packed, x, layers.projections);
+            setThenAdd(tensors, layers.wanted(), packed, x, layers.projections);
             assertArrayEquals(backend.readDoubles(inner), backend.readDoubles(again), "inner, " + rows + " rows");
 
             Tensor dinner = tensors.rows(rows, feedForward, 0);
@@ -83,6 +83,56 @@ public interface TogetherKernelContract extends OnBench {
             tensors.expect("dx", dxAlone, dx);
             tensors.expect("dweights", dweights, layers.dweights);
         });
+    }
+
+    @Test
+    default void packedInputGradientThroughNormIsThatOfTheNormOfWhatTheProjectionsGive() {
+        for (boolean accumulate : new boolean[] {false, true}) {
+            for (boolean again : new boolean[] {false, true}) {
+                forEachShape((tensors, rows, width, feedForward) -> {
+                    Backend backend = tensors.backend;
+                    Tensor x = tensors.rows(rows, width, 1);
+                    Tensor weight = tensors.weights(1, width);
+                    Tensor normed = tensors.rows(rows, width, 0);
+                    Tensor rstd = tensors.zeros(rows, 1);
+                    backend.rmsNorm(normed, rstd, x, weight, Optional.empty(), 1e-5);
+                    FeedForward layers = new FeedForward(tensors, width, feedForward);
+                    Tensor gate = tensors.rows(rows, feedForward, 1);
+                    Tensor up = tensors.rows(rows, feedForward, 1);
+                    Tensor inner = tensors.rows(rows, feedForward, 0);
+                    Tensor packed = tensors.rows(rows, 2 * feedForward, 0);
+                    Tensor dout = tensors.rows(rows, width, 1);
+                    backend.gatedLinearsGradient(packed, inner, true, gate, up, dout, layers.down, layers.projections);
+                    Tensor dx = tensors.rows(rows, width, 1);
+                    Tensor dxAlone = tensors.rows(rows, width, 0);
+                    backend.copy(dxAlone, dx);
+                    Tensor dweight = tensors.zeros(1, width);
+                    Tensor dweightAlone = tensors.zeros(1, width);
+                    Tensor normedAgain = tensors.rows(rows, width, 0);
+                    Tensor between = tensors.rows(rows, width, 0);
+                    backend.packedInputGradientThroughNorm(
+                            dx,
+                            dweight,
+                            again ? Optional.of(normedAgain) : Optional.empty(),
+                            between,
+                            packed,
+                            layers.projections,
+                            new Ops.Norm(x, weight, Optional.empty(), 1e-5, rstd),
+                            accumulate);
+
+                    Tensor dnormed = tensors.rows(rows, width, 0);
+                    backend.packedInputGradient(dnormed, packed, layers.projections);
+                    backend.rmsNormBackward(
+                            dxAlone, dweightAlone, x, rstd, weight, Optional.empty(), dnormed, accumulate);
+                    tensors.expect("dx", dxAlone, dx);
+                    tensors.expect("dweight", dweightAlone, dweight);
+                    if (again) {
+                        assertArrayEquals(
+                                backend.readDoubles(normed), backend.readDoubles(normedAgain), rows + " rows");
+                    }
+                });
+            }
+        }
     }
 
     @Test
@@ -135,7 +185,7 @@ public interface TogetherKernelContract extends OnBench {
         Tensor dx = tensors.rows(rows, width, 0);
         backend.attentionGradient(packed, q, k, v, out, logSumExp, dout, ranges, shape, projections);
         backend.packedInputGradient(dx, packed, projections);
-        backend.packedWeightGradients(wanted, packed, x, projections);
+        setThenAdd(tensors, wanted, packed, x, projections);
 
         List<Tensor> alone =
                 made.stream().map(each -> tensors.rows(rows, each.columns(), 0)).toList();
@@ -154,6 +204,20 @@ public interface TogetherKernelContract extends OnBench {
         }
         tensors.expect("dx", dxAlone, dx);
         tensors.expect("dweights", dweightsAlone, dweights);
+    }
+
+    /** Sets what arrives at the weights over something else and adds it once more, which is twice as much, and halves that. */
+    private static void setThenAdd(
+            Tensors tensors,
+            List<Optional<Tensor>> dweights,
+            Tensor packed,
+            Tensor x,
+            List<Ops.Projection> projections) {
+        Backend backend = tensors.backend;
+        dweights.forEach(dweight -> backend.fill(dweight.orElseThrow(), 7));
+        backend.packedWeightGradients(dweights, packed, x, projections, false);
+        backend.packedWeightGradients(dweights, packed, x, projections, true);
+        dweights.forEach(dweight -> backend.affine(dweight.orElseThrow(), dweight.orElseThrow(), 0.5, 0, false));
     }
 
     @Test

@@ -530,17 +530,21 @@ public interface Backend extends AutoCloseable {
     }
 
     /**
-     * Adds what arrives at the projections' weights.
+     * What arrives at the projections' weights.
      *
      * @param dweights empty where none is wanted
      * @param x the rows that the projections were made of
      */
     default void packedWeightGradients(
-            List<Optional<Tensor>> dweights, Tensor packed, Tensor x, List<Ops.Projection> projections) {
+            List<Optional<Tensor>> dweights,
+            Tensor packed,
+            Tensor x,
+            List<Ops.Projection> projections,
+            boolean accumulate) {
         List<Tensor> parts = oneAfterTheOther(packed, projections);
         for (int i = 0; i < parts.size(); i++) {
             Tensor part = parts.get(i);
-            dweights.get(i).ifPresent(dweight -> matmul(dweight, part, true, x, false, true));
+            dweights.get(i).ifPresent(dweight -> matmul(dweight, part, true, x, false, accumulate));
         }
     }
 
@@ -572,6 +576,43 @@ public interface Backend extends AutoCloseable {
             boolean accumulate) {
         rmsNorm(normed, rstd, x, weight, variant, epsilon);
         rmsNormBackward(dx, dweight, x, rstd, weight, variant, dy, accumulate);
+    }
+
+    /**
+     * {@link #packedInputGradient} of projections of a norm's result, and what arrives at the norm's rows and weight with it, as
+     * {@link #rmsNormBackward(Tensor, Tensor, Tensor, Tensor, Tensor, Optional, Tensor, boolean)}.
+     *
+     * @param dx of the norm's rows: set, or added to with {@code accumulate}
+     * @param dweight of the norm's weight, always added to
+     * @param normed receives {@link #rmsNorm} again, the same bits as on the way forward, if it is there; otherwise nothing changes
+     * @param dnormed memory like {@code dx} for what arrives at the norm's result; what it holds afterwards is unspecified
+     * @param packed as {@link #packedInputGradient} takes it
+     */
+    default void packedInputGradientThroughNorm(
+            Tensor dx,
+            Tensor dweight,
+            Optional<Tensor> normed,
+            Tensor dnormed,
+            Tensor packed,
+            List<Ops.Projection> projections,
+            Ops.Norm norm,
+            boolean accumulate) {
+        packedInputGradient(dnormed, packed, projections);
+        if (normed.isPresent()) {
+            rmsNormBackward(
+                    dx,
+                    dweight,
+                    normed.get(),
+                    norm.x(),
+                    norm.rstd(),
+                    norm.weight(),
+                    norm.variant(),
+                    norm.epsilon(),
+                    dnormed,
+                    accumulate);
+        } else {
+            rmsNormBackward(dx, dweight, norm.x(), norm.rstd(), norm.weight(), norm.variant(), dnormed, accumulate);
+        }
     }
 
     /** {@link #crossEntropy} into {@code out}, and {@link #crossEntropyBackward} over the logits. */

@@ -189,6 +189,17 @@ public interface Ops {
     }
 
     /**
+     * A norm that was taken, as its gradient needs it.
+     *
+     * @param x its rows
+     * @param weight {@code [1, columns]}, or a row for each variant
+     * @param variant which row of the weight each row takes, {@code int [rows]}
+     * @param epsilon added to the mean square
+     * @param rstd {@code [rows, 1]}, what {@link io.mor.api.backend.Backend#rmsNorm} found
+     */
+    record Norm(Tensor x, Tensor weight, Optional<IntTensor> variant, double epsilon, Tensor rstd) {}
+
+    /**
      * The weights of a gated feed-forward.
      *
      * @param gate {@code [feedForward, width]}

@@ -49,13 +49,14 @@ public final class ModelCall implements RouterContext {
      * @param selector the causal selector, if the router needs one
      */
     public ModelCall(Region region, Phase phase, Weights weights, Optional<Selector> selector, CallProgress progress) {
-        this(region, phase, weights, selector, progress, Recomputation.NONE);
+        this(region, phase, weights, selector, progress, Recomputation.NONE, false);
     }
 
     /**
      * As above.
      *
      * @param recomputation what is calculated again for gradients instead of kept
+     * @param gradientsAreEmpty whether the gradients hold nothing yet, whatever their memory holds
      */
     public ModelCall(
             Region region,
@@ -63,9 +64,11 @@ public final class ModelCall implements RouterContext {
             Weights weights,
             Optional<Selector> selector,
             CallProgress progress,
-            Recomputation recomputation) {
+            Recomputation recomputation,
+            boolean gradientsAreEmpty) {
         boolean training = phase == Phase.TRAINING;
-        this.ops = new TapeOps(region, training, training ? weights.gradients() : Map.of(), recomputation);
+        this.ops = new TapeOps(
+                region, training, training ? weights.gradients() : Map.of(), recomputation, gradientsAreEmpty);
         this.phase = phase;
         this.weights = weights;
         this.selector = selector;

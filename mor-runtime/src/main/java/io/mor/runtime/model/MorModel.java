@@ -207,17 +207,23 @@ public final class MorModel {
 
     /** A call of this model with these weights. */
     public ModelCall call(Region region, Phase phase, Weights weights, CallProgress progress) {
-        return call(region, phase, weights, progress, Recomputation.NONE);
+        return call(region, phase, weights, progress, Recomputation.NONE, false);
     }
 
     /**
      * A call of this model with these weights.
      *
      * @param recomputation what is calculated again for gradients instead of kept
+     * @param gradientsAreEmpty whether the gradients hold nothing yet, whatever their memory holds
      */
     public ModelCall call(
-            Region region, Phase phase, Weights weights, CallProgress progress, Recomputation recomputation) {
-        return new ModelCall(region, phase, weights, selector, progress, recomputation);
+            Region region,
+            Phase phase,
+            Weights weights,
+            CallProgress progress,
+            Recomputation recomputation,
+            boolean gradientsAreEmpty) {
+        return new ModelCall(region, phase, weights, selector, progress, recomputation, gradientsAreEmpty);
     }
 
     /** Storage for keys and values of calls over whole sequences. */

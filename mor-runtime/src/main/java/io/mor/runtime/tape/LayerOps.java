@@ -120,25 +120,20 @@ final class LayerOps extends OperationFamily {
         return tracks(norm.weight) ? gradients.added(norm.weight) : tape.zeros(norm.weight);
     }
 
-    /** The gradient of a norm on the way, after which what it made is there again. */
-    private Tensor normBackwardAndAgain(Norm norm, Tensor dnormed) {
-        boolean wanted = tracks(norm.x) || tracks(norm.weight);
-        if (norm.normed.isPresent()) {
-            if (wanted) {
-                normBackward(norm, dnormed);
-            }
-            return norm.normed.get();
-        }
-        if (!wanted) {
+    /** From the gradients of projections to that of the norm before, after which what it made is there again. */
+    private Tensor throughNorm(Norm norm, List<Ops.Projection> projections, Tensor packed) {
+        if (!tracks(norm.x) && !tracks(norm.weight)) {
             return again(norm);
         }
-        Tensor normed = like(norm.x);
+        Optional<Tensor> again = norm.normed.isPresent() ? Optional.empty() : Optional.of(like(norm.x));
+        Tensor dnormed = like(norm.x);
         Tensor dweight = normWeightGradient(norm);
+        Ops.Norm taken = new Ops.Norm(norm.x, norm.weight, norm.variant, norm.epsilon, norm.rstd);
         gradients.contribute(
                 norm.x,
-                (dx, add) -> backend.rmsNormBackward(
-                        dx, dweight, normed, norm.x, norm.rstd, norm.weight, norm.variant, norm.epsilon, dnormed, add));
-        return normed;
+                (dx, add) -> backend.packedInputGradientThroughNorm(
+                        dx, dweight, again, dnormed, packed, projections, taken, add));
+        return again.or(norm::normed).orElseThrow();
     }
 
     private Tensor again(Norm norm) {
@@ -260,15 +255,21 @@ final class LayerOps extends OperationFamily {
         projectionsBackward(projected.norm, projected.projections, packed);
     }
 
-    /** From the gradients of projections, as {@link io.mor.api.backend.Backend#packedInputGradient} takes them, to those of their weights and of the norm before. */
+    /** From the gradients of projections, as {@link io.mor.api.backend.Backend#packedInputGradientThroughNorm} takes them, to those of their weights and of the norm before. */
     private void projectionsBackward(Norm norm, List<Ops.Projection> projections, Tensor packed) {
-        Tensor dnormed = like(norm.x);
-        backend.packedInputGradient(dnormed, packed, projections);
-        Tensor normed = normBackwardAndAgain(norm, dnormed);
-        List<Optional<Tensor>> dweights = projections.stream()
-                .map(projection -> weightGradient(projection.weight()))
+        Tensor normed = throughNorm(norm, projections, packed);
+        List<Optional<Tensor>> weights = projections.stream()
+                .map(projection -> Optional.of(projection.weight()).filter(this::tracks))
                 .toList();
-        backend.packedWeightGradients(dweights, packed, normed, projections);
+        if (weights.stream().flatMap(Optional::stream).allMatch(gradients::isParameter)) {
+            gradients.contributeToParameters(
+                    weights,
+                    (dweights, add) -> backend.packedWeightGradients(dweights, packed, normed, projections, add));
+        } else {
+            List<Optional<Tensor>> dweights =
+                    weights.stream().map(weight -> weight.map(gradients::added)).toList();
+            backend.packedWeightGradients(dweights, packed, normed, projections, true);
+        }
     }
 
     Tensor attention(Tensor queries, Tensor keys, Tensor values, AttentionRanges ranges, AttentionShape shape) {

@@ -25,11 +25,15 @@ final class Tape {
     private final List<Runnable> steps = new ArrayList<>();
     private Optional<List<Tensor>> results = Optional.empty(); // of the layer that runs, if anyone asks
 
-    Tape(Region region, Map<Tensor, Tensor> parameterGradients, Recomputation recomputation) {
+    Tape(
+            Region region,
+            Map<Tensor, Tensor> parameterGradients,
+            Recomputation recomputation,
+            boolean gradientsAreEmpty) {
         this.backend = region.backend();
         this.region = region;
         this.recomputation = recomputation;
-        this.gradients = new Gradients(backend, region, parameterGradients);
+        this.gradients = new Gradients(backend, region, parameterGradients, gradientsAreEmpty);
         this.tracked.addAll(parameterGradients.keySet());
     }
 
@@ -67,6 +71,7 @@ final class Tape {
             steps.set(i, null); // lets what the closure holds go
         }
         steps.clear();
+        gradients.finish();
     }
 
     /** Runs a layer and tells all the results in it that want gradients, in their order. */

@@ -47,20 +47,25 @@ public final class TapeOps implements Ops {
      * @param parameterGradients for every parameter that wants a gradient, the tensor it is added to
      */
     public TapeOps(Region region, boolean training, Map<Tensor, Tensor> parameterGradients) {
-        this(region, training, parameterGradients, Recomputation.NONE);
+        this(region, training, parameterGradients, Recomputation.NONE, false);
     }
 
     /**
      * As above.
      *
      * @param recomputation what is calculated again for gradients instead of kept; it changes no bit
+     * @param gradientsAreEmpty whether parameters' gradients hold nothing yet, whatever their memory holds: then {@link #backward} sets them
      */
     public TapeOps(
-            Region region, boolean training, Map<Tensor, Tensor> parameterGradients, Recomputation recomputation) {
+            Region region,
+            boolean training,
+            Map<Tensor, Tensor> parameterGradients,
+            Recomputation recomputation,
+            boolean gradientsAreEmpty) {
         this.backend = region.backend();
         this.region = region;
         this.training = training;
-        this.tape = new Tape(region, parameterGradients, recomputation);
+        this.tape = new Tape(region, parameterGradients, recomputation, gradientsAreEmpty);
         this.elementwise = new ElementwiseOps(tape);
         this.reductions = new ReductionOps(tape);
         this.placed = new RowOps(tape);
@@ -79,7 +84,7 @@ public final class TapeOps implements Ops {
     }
 
     /**
-     * Runs the tape backwards from a scalar, adding to the parameters' gradients. Can be called once.
+     * Runs the tape backwards from a scalar, adding to the parameters' gradients or setting them if they were empty. Can be called once.
      *
      * @param loss {@code [1, 1]}
      * @param scale the gradient of the loss itself

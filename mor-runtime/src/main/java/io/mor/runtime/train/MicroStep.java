@@ -64,9 +64,10 @@ record MicroStep(List<Part> parts, HostCopy values) {
             Region region,
             CallProgress progress,
             Batch batch,
+            boolean first,
             Tensor health) {
         Backend backend = weights.backend();
-        ModelCall call = model.call(region, Phase.TRAINING, weights, progress, recomputation);
+        ModelCall call = model.call(region, Phase.TRAINING, weights, progress, recomputation, first);
         TokenBatch tokens = TokenBatches.ofSequences(region, Collections.nCopies(batch.rows(), batch.context()));
         Tensor rows = model.rows(call, tokens, region.ints(batch.inputs()), model.stepStorage());
         double share = 1.0 / progress.accumulation();

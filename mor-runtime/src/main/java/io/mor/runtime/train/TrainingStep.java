@@ -99,12 +99,9 @@ public final class TrainingStep implements AutoCloseable {
             backend.repeated(
                     new Repeated(first ? "the first micro-batch" : "a micro-batch", batch.rows(), batch.context()),
                     () -> {
-                        if (first) {
-                            weights.zeroGradients();
-                        }
                         try (Region region = memory.region(trace)) {
                             microSteps.add(MicroStep.run(
-                                    model, weights, recomputation, region, progress, batch, optimizer.health()));
+                                    model, weights, recomputation, region, progress, batch, first, optimizer.health()));
                         }
                     });
             tokens += (long) batch.rows() * batch.context();
@@ -173,7 +170,7 @@ public final class TrainingStep implements AutoCloseable {
         return dryRun.trace(() -> {
             try (MemoryPool shapes = new MemoryPool(dryRun.backend());
                     Region region = shapes.region()) {
-                MicroStep.run(model, weightShapes, recomputation, region, progress, batch, healthShape);
+                MicroStep.run(model, weightShapes, recomputation, region, progress, batch, false, healthShape);
             }
         });
     }

@@ -851,12 +851,30 @@ public final class CudaBackend implements Backend {
     }
 
     @Override
+    public void packedInputGradientThroughNorm(
+            Tensor dx,
+            Tensor dweight,
+            Optional<Tensor> normed,
+            Tensor dnormed,
+            Tensor packed,
+            List<Ops.Projection> layers,
+            Ops.Norm norm,
+            boolean accumulate) {
+        boolean done = gradients.areSideBySide(packed, layers)
+                && gradients.inputGradientThroughNorm(dx, dweight, normed, packed, layers, norm, accumulate);
+        if (!done) {
+            Backend.super.packedInputGradientThroughNorm(
+                    dx, dweight, normed, dnormed, packed, layers, norm, accumulate);
+        }
+    }
+
+    @Override
     public void packedWeightGradients(
-            List<Optional<Tensor>> dweights, Tensor packed, Tensor x, List<Ops.Projection> layers) {
+            List<Optional<Tensor>> dweights, Tensor packed, Tensor x, List<Ops.Projection> layers, boolean accumulate) {
         if (gradients.areSideBySide(packed, layers)) {
-            gradients.weightGradients(dweights, packed, x, layers);
+            gradients.weightGradients(dweights, packed, x, layers, accumulate);
         } else {
-            Backend.super.packedWeightGradients(dweights, packed, x, layers);
+            Backend.super.packedWeightGradients(dweights, packed, x, layers, accumulate);
         }
     }
 

@@ -32,7 +32,8 @@ record KernelSource(String name, String text, List<Header> headers) {
             "flash.cu",
             "flash_hopper.cu",
             "flash_decode.cu",
-            "products_hopper.cu");
+            "products_hopper.cu",
+            "norm_hopper.cu");
 
     private static final Pattern INCLUDE = Pattern.compile("^#include \"(\\w+\\.cuh)\"", Pattern.MULTILINE);
 

@@ -18,6 +18,7 @@ final class PackedGradients extends KernelFamily {
     private final ElementwiseKernels elementwise;
     private final AttentionKernels attention;
     private final HopperProducts hopper;
+    private final HopperNormGradient throughNorm;
 
     PackedGradients(
             CudaContext context,
@@ -32,6 +33,7 @@ final class PackedGradients extends KernelFamily {
         this.elementwise = elementwise;
         this.attention = attention;
         this.hopper = hopper;
+        this.throughNorm = new HopperNormGradient(context);
     }
 
     /** Whether rows of a matrix hold the gradients of all projections side by side; else they lie one after the other. */
@@ -114,32 +116,62 @@ final class PackedGradients extends KernelFamily {
                 new CublasLt.Factor(projections.weights(layers), false)));
     }
 
+    /** As the backend's, from side by side; false, and nothing is done, where it is not one pass. */
+    boolean inputGradientThroughNorm(
+            Tensor dx,
+            Tensor dweight,
+            Optional<Tensor> normed,
+            Tensor packed,
+            List<Ops.Projection> layers,
+            Ops.Norm norm,
+            boolean accumulate) {
+        return norm.variant().isEmpty()
+                && areVectors(dx, norm.x())
+                && areVectors(normed.stream().toArray(Tensor[]::new))
+                && !isNarrow(norm.weight())
+                && !isNarrow(dweight)
+                && throughNorm.launch(
+                        targetBytes(dx),
+                        targetBytes(dweight),
+                        normed.isPresent() ? targetBytes(normed.get()) : 0,
+                        bytes(norm.x()),
+                        bytes(norm.rstd()),
+                        bytes(norm.weight()),
+                        bytes(packed),
+                        dx.rows(),
+                        packed.columns(),
+                        dx.columns(),
+                        projections.weights(layers),
+                        accumulate);
+    }
+
     /** As the backend's, from side by side. */
-    void weightGradients(List<Optional<Tensor>> dweights, Tensor packed, Tensor x, List<Ops.Projection> layers) {
+    void weightGradients(
+            List<Optional<Tensor>> dweights, Tensor packed, Tensor x, List<Ops.Projection> layers, boolean accumulate) {
         if (dweights.stream().allMatch(Optional::isPresent)
                 && projections.follow(dweights.stream().map(Optional::get).toList())) {
             long target = 0;
             for (Optional<Tensor> dweight : dweights.reversed()) {
                 target = targetBytes(dweight.orElseThrow()); // the first's in the end
             }
-            addWeightGradient(target, packed.columns(), packed, 0, x);
+            weightGradient(target, packed.columns(), packed, 0, x, accumulate);
             return;
         }
         int first = 0;
         for (int i = 0; i < layers.size(); i++) {
             int width = layers.get(i).weight().rows();
             if (dweights.get(i).isPresent()) {
-                addWeightGradient(targetBytes(dweights.get(i).get()), width, packed, first, x);
+                weightGradient(targetBytes(dweights.get(i).get()), width, packed, first, x, accumulate);
             }
             first += width;
         }
     }
 
-    private void addWeightGradient(long dweight, int width, Tensor packed, int firstColumn, Tensor x) {
+    private void weightGradient(long dweight, int width, Tensor packed, int firstColumn, Tensor x, boolean accumulate) {
         require(products.multiplyByLibrary(
                 new CublasLt.Sizes(width, x.columns(), x.rows(), true, false),
                 dweight,
-                dweight,
+                accumulate ? dweight : 0,
                 new CublasLt.Factor(bytes(packed) + 2L * firstColumn, true, packed.columns()),
                 new CublasLt.Factor(bytes(x), false)));
     }

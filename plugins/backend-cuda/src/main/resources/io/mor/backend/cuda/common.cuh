@@ -196,3 +196,20 @@ __device__ __forceinline__ int scanBlock(int value, int* scratch, int& total) {
        row += (i64)gridDim.x * (blockDim.x / TEAM))
 
 #define LANE (threadIdx.x % TEAM)
+
+// ---- eight elements in bfloat16
+
+__device__ __forceinline__ void unpack(const uint4& eight, float (&values)[8]) {
+  values[0] = first(eight.x);
+  values[1] = second(eight.x);
+  values[2] = first(eight.y);
+  values[3] = second(eight.y);
+  values[4] = first(eight.z);
+  values[5] = second(eight.z);
+  values[6] = first(eight.w);
+  values[7] = second(eight.w);
+}
+
+__device__ __forceinline__ uint4 pack(const float (&values)[8]) {
+  return make_uint4(pairOf(values[0], values[1]), pairOf(values[2], values[3]), pairOf(values[4], values[5]), pairOf(values[6], values[7]));
+}

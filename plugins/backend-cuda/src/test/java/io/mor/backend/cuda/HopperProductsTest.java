@@ -66,6 +66,96 @@ class HopperProductsTest {
     }
 
     @Test
+    void whatArrivesBeforeANormIsTheGradientOfTheProductAndOfTheNorm() {
+        assumeHopper();
+        for (int[] sizes :
+                new int[][] {{1, 64, 576}, {127, 72, 960}, {300, 200, 576}, {1031, 128, 960}, {5000, 64, 576}}) {
+            for (boolean accumulate : new boolean[] {false, true}) {
+                normGradientIs(sizes[0], sizes[1], sizes[2], accumulate);
+            }
+        }
+    }
+
+    private void normGradientIs(int rows, int inner, int width, boolean accumulate) {
+        int size = rows * width;
+        float[] packed = normal(rows * inner, 1);
+        float[] weights = normal(inner * width, 1 / Math.sqrt(inner));
+        float[] x = normal(size, 2);
+        float[] before = normal(size, 1);
+        float[] rstd = new float[rows];
+        for (int row = 0; row < rows; row++) {
+            double squares = 0;
+            for (int i = row * width; i < (row + 1) * width; i++) {
+                squares += x[i] * x[i];
+            }
+            rstd[row] = (float) (1 / Math.sqrt(squares / width + 1e-5));
+        }
+        float[] scale = normal(width, 1);
+        double[] arrived = product(packed, weights, rows, inner, width, true);
+        double[] dx = new double[size];
+        double[] normed = new double[size];
+        double[] dscale = new double[width];
+        for (int row = 0; row < rows; row++) {
+            double dot = 0;
+            for (int c = 0; c < width; c++) {
+                int i = row * width + c;
+                dot += arrived[i] * scale[c] * x[i];
+                dscale[c] += arrived[i] * x[i] * rstd[row];
+                normed[i] = x[i] * rstd[row] * scale[c];
+            }
+            double common = dot * Math.pow(rstd[row], 3) / width;
+            for (int c = 0; c < width; c++) {
+                int i = row * width + c;
+                dx[i] = arrived[i] * scale[c] * rstd[row] - x[i] * common + (accumulate ? before[i] : 0);
+            }
+        }
+        HopperNormGradient gradient = new HopperNormGradient(context);
+        long[] in = {narrow(packed), narrow(weights), narrow(x), full(rstd), full(scale)};
+        float[][][] results = new float[3][3][];
+        for (int run = 0; run < results.length; run++) {
+            boolean again = run < 2; // in the last run nobody wants the normed rows
+            float[] guarded = Arrays.copyOf(before, size + GUARD);
+            Arrays.fill(guarded, size, guarded.length, UNTOUCHED);
+            long dxAt = narrow(guarded);
+            long normedAt = untouched(size);
+            long dscaleAt = full(new float[width]);
+            assertTrue(gradient.launchAnyRows(
+                    dxAt,
+                    dscaleAt,
+                    again ? normedAt : 0,
+                    in[2],
+                    in[3],
+                    in[4],
+                    in[0],
+                    rows,
+                    inner,
+                    width,
+                    in[1],
+                    accumulate));
+            results[run][0] = read(dxAt, size);
+            results[run][1] = read(normedAt, size);
+            results[run][2] = new float[width];
+            context.transfers.read(dscaleAt, false, results[run][2]);
+        }
+        String what = rows + " rows, " + inner + " to " + width + (accumulate ? ", added" : "");
+        assertClose("slope of " + what, dx, results[0][0]);
+        assertClose("normed rows of " + what, normed, results[0][1]);
+        assertClose("weight's gradient of " + what, dscale, results[0][2]);
+        for (int i = 0; i < 3; i++) {
+            assertArrayEquals(results[0][i], results[1][i], what + ": the same bits each time");
+        }
+        assertArrayEquals(results[0][0], results[2][0], what + ": the same slope without normed rows");
+        assertArrayEquals(results[0][2], results[2][2], what + ": the same gradient without normed rows");
+    }
+
+    /** Values in single precision on the device. */
+    private long full(float[] values) {
+        long address = context.memory.allocate(4L * values.length, "a test").address();
+        context.transfers.write(address, false, values);
+        return address;
+    }
+
+    @Test
     void whatTheKernelsAreNotMadeForIsRefused() {
         long place = context.memory.allocate(1 << 20, "a test").address();
         assertFalse(products.gatedLinears(place, place, place, place, 0, 64, 64, place), "no rows");
@@ -79,6 +169,10 @@ class HopperProductsTest {
         assertFalse(
                 products.gatedBackward(place, place, place, place, place, 8, 64, 96, place),
                 "a width that is no multiple of 64");
+        assertFalse(
+                new HopperNormGradient(context)
+                        .launchAnyRows(place, place, place, place, place, place, place, 8, 64, 320, place, false),
+                "a width without a kernel");
         assertFalse(
                 products.linears(new long[0], new int[0], new boolean[0], place, 8, 64, place, place, place),
                 "no tensors");

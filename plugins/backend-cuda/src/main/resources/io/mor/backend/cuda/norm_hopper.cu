@@ -1,0 +1,376 @@
+// What arrives at rows before a norm, of what arrives at projections of the normed rows, on Hopper (compute capability 9.0) in one pass: the product with
+// the projections' weights, and with it the gradient of the norm. Elsewhere the kernels are empty.
+//
+// A norm's gradient needs a sum over a whole row, and a tile has 192 columns of 128 rows. So the blocks that make the same rows at the same
+// time tell each other their parts of the sums through far memory; all blocks are on the card at once, one on each multiprocessor. In a block one
+// thread lets the copy engine bring 64 columns of the gradients and rows of the weights at a time, two warpgroups of 64 rows multiply, and eight warps
+// take the results of a tile on from shared memory while the next is multiplied, for which they have plenty of time.
+//
+// Every sum has a fixed order that depends on sizes alone, so the same call gives the same bits on every card.
+#include "hopper.cuh"
+
+#define TILE_ROWS 128
+#define DEPTH 64 // of the factors at a time
+#define COLUMNS 192 // of a tile
+#define GRADIENT_BYTES (TILE_ROWS * DEPTH * 2)
+#define WEIGHT_BYTES (DEPTH * 64 * 2) // of 64 columns
+#define FINISHERS 8 // warps
+#define FINISHER_ROWS (TILE_ROWS / FINISHERS)
+#define NORM_THREADS (3 * WARPGROUP + FINISHERS * WARP)
+
+struct NormGradientArguments {
+  TensorMap gradients; // [rows, inner], boxes [128, 64]
+  TensorMap weights;   // [inner, width], boxes [64, 64]
+  Bf16* dx;            // [rows, width]
+  Bf16* normed;        // the same, or null
+  const Bf16* x;       // the same
+  const float* rstd;   // [rows]
+  const float* scale;  // [width]: the norm's weight
+  float* partials;     // [FINISHERS * tiles of rows, width]: sums over rows for the gradient of the norm's weight
+  u64* sums;           // [tiles of rows, partners, TILE_ROWS]: 0 before
+  i64 rows;
+  i64 inner;
+  i64 accumulate;
+};
+
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+
+// ---- between partners
+
+// A sum with a mark that it is there, written and read as one word, so that nothing has to be waited for but the word itself.
+__device__ __forceinline__ void tell(u64* place, float sum) {
+  asm volatile("st.relaxed.gpu.global.u64 [%0], %1;" ::"l"(place), "l"(((u64)1 << 32) | __float_as_uint(sum)) : "memory");
+}
+
+__device__ __forceinline__ float hear(const u64* place) {
+  u64 word;
+  do {
+    asm volatile("ld.relaxed.gpu.global.u64 %0, [%1];" : "=l"(word) : "l"(place) : "memory");
+  } while (word >> 32 == 0);
+  return __uint_as_float((u32)word);
+}
+
+// ---- products
+
+// clang-format off
+// The first WIDE columns of d [64, 8 GROUPS] (+)= a [64, 16] @ b [16, WIDE], both in shared memory; with add 0 they are set.
+template <int WIDE, int GROUPS>
+__device__ __forceinline__ void multiplyAcrossAsync(float (&d)[GROUPS][4], u64 a, u64 b, int add) {
+  static_assert(WIDE == 64 || WIDE == 128);
+  if constexpr (WIDE == 64) {
+    asm volatile(
+      "{\n"
+      ".reg .pred p;\n"
+      "setp.ne.b32 p, %34, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
+      "}, %32, %33, p, 1, 1, 0, 1;\n"
+      "}\n"
+      : "+f"(d[0][0]), "+f"(d[0][1]), "+f"(d[0][2]), "+f"(d[0][3]), "+f"(d[1][0]), "+f"(d[1][1]), "+f"(d[1][2]), "+f"(d[1][3]), "+f"(d[2][0]), "+f"(d[2][1]), "+f"(d[2][2]), "+f"(d[2][3]), "+f"(d[3][0]), "+f"(d[3][1]), "+f"(d[3][2]), "+f"(d[3][3]),
+        "+f"(d[4][0]), "+f"(d[4][1]), "+f"(d[4][2]), "+f"(d[4][3]), "+f"(d[5][0]), "+f"(d[5][1]), "+f"(d[5][2]), "+f"(d[5][3]), "+f"(d[6][0]), "+f"(d[6][1]), "+f"(d[6][2]), "+f"(d[6][3]), "+f"(d[7][0]), "+f"(d[7][1]), "+f"(d[7][2]), "+f"(d[7][3])
+      : "l"(a), "l"(b), "r"(add));
+  } else {
+    asm volatile(
+      "{\n"
+      ".reg .pred p;\n"
+      "setp.ne.b32 p, %66, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {"
+      "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+      "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+      "}, %64, %65, p, 1, 1, 0, 1;\n"
+      "}\n"
+      : "+f"(d[0][0]), "+f"(d[0][1]), "+f"(d[0][2]), "+f"(d[0][3]), "+f"(d[1][0]), "+f"(d[1][1]), "+f"(d[1][2]), "+f"(d[1][3]), "+f"(d[2][0]), "+f"(d[2][1]), "+f"(d[2][2]), "+f"(d[2][3]), "+f"(d[3][0]), "+f"(d[3][1]), "+f"(d[3][2]), "+f"(d[3][3]),
+        "+f"(d[4][0]), "+f"(d[4][1]), "+f"(d[4][2]), "+f"(d[4][3]), "+f"(d[5][0]), "+f"(d[5][1]), "+f"(d[5][2]), "+f"(d[5][3]), "+f"(d[6][0]), "+f"(d[6][1]), "+f"(d[6][2]), "+f"(d[6][3]), "+f"(d[7][0]), "+f"(d[7][1]), "+f"(d[7][2]), "+f"(d[7][3]),
+        "+f"(d[8][0]), "+f"(d[8][1]), "+f"(d[8][2]), "+f"(d[8][3]), "+f"(d[9][0]), "+f"(d[9][1]), "+f"(d[9][2]), "+f"(d[9][3]), "+f"(d[10][0]), "+f"(d[10][1]), "+f"(d[10][2]), "+f"(d[10][3]), "+f"(d[11][0]), "+f"(d[11][1]), "+f"(d[11][2]), "+f"(d[11][3]),
+        "+f"(d[12][0]), "+f"(d[12][1]), "+f"(d[12][2]), "+f"(d[12][3]), "+f"(d[13][0]), "+f"(d[13][1]), "+f"(d[13][2]), "+f"(d[13][3]), "+f"(d[14][0]), "+f"(d[14][1]), "+f"(d[14][2]), "+f"(d[14][3]), "+f"(d[15][0]), "+f"(d[15][1]), "+f"(d[15][2]), "+f"(d[15][3])
+      : "l"(a), "l"(b), "r"(add));
+  }
+}
+// clang-format on
+
+template <int PARTNERS> // tiles of the same rows
+struct NormGradient {
+  static constexpr int WIDTH = PARTNERS * COLUMNS;
+  static constexpr int PARTS = COLUMNS / 64;
+  static constexpr int STAGES = 4;
+  static constexpr int STAGE_BYTES = GRADIENT_BYTES + PARTS * WEIGHT_BYTES;
+  static constexpr int PITCH = 2 * COLUMNS + 16; // bytes of a row of results: eight rows at the same column are in different banks
+  static constexpr int RESULTS = STAGES * STAGE_BYTES;
+  static constexpr int BARRIERS = RESULTS + TILE_ROWS * PITCH;
+  static constexpr int UNDER_WAY = 4; // rows of a finishing warp
+
+  const NormGradientArguments& a;
+  u32 shared;
+  int tiles;
+  int steps;
+
+  __device__ __forceinline__ Ring<STAGES> ring() const { return {shared + BARRIERS}; }
+  __device__ __forceinline__ Ring<1> results() const { return {shared + BARRIERS + Ring<STAGES>::BYTES}; }
+
+  __device__ __forceinline__ void start() const {
+    ring().start(1, 8);
+    results().start(8, FINISHERS);
+    publishBarriers();
+  }
+
+  __device__ __forceinline__ void copy() const {
+    u32 n = 0;
+    for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
+      for (int k = 0; k < steps; k++, n++) {
+        u32 stage = shared + ring().place(n) * STAGE_BYTES;
+        u32 full = ring().full(n);
+        await(ring().empty(n), ring().parity(n) ^ 1);
+        expect(full, STAGE_BYTES);
+        copyBox(stage, a.gradients, k * DEPTH, tile / PARTNERS * TILE_ROWS, full);
+#pragma unroll
+        for (int part = 0; part < PARTS; part++) {
+          copyBox(stage + GRADIENT_BYTES + part * WEIGHT_BYTES, a.weights, tile % PARTNERS * COLUMNS + 64 * part, k * DEPTH, full);
+        }
+      }
+    }
+  }
+
+
+  static __device__ __forceinline__ void addStep(float (&sum)[COLUMNS / 8][4], u64 left, u64 right, int add) {
+    // one instruction's registers must be among those that a warp has at its start
+    multiplyAcrossAsync<128>(sum, left, right, add);
+    multiplyAcrossAsync<64>(reinterpret_cast<float(&)[8][4]>(sum[16]), left, right + (2 * WEIGHT_BYTES >> 4), add);
+  }
+
+  __device__ __forceinline__ void multiply(int group) const {
+    int lane = threadIdx.x % WARP;
+    u32 n = 0;
+    u32 number = 0;
+    u32 own = shared + RESULTS + (group * 64 + threadIdx.x % WARPGROUP / WARP * 16 + lane % 16) * PITCH + lane / 16 * 16;
+    for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x, number++) {
+      float sum[COLUMNS / 8][4];
+      for (int k = 0; k < steps; k++, n++) {
+        ring().awaitFull(n);
+        u32 stage = shared + ring().place(n) * STAGE_BYTES;
+        u64 left = describe(stage + group * (GRADIENT_BYTES / 2));
+        u64 right = describeAcross(stage + GRADIENT_BYTES, WEIGHT_BYTES);
+        beginProducts();
+#pragma unroll
+        for (int i = 0; i < DEPTH / 16; i++) {
+          addStep(sum, left + 2 * i, right + 128 * i, k + i); // 16 columns are 32 bytes, 16 rows 2048
+        }
+        commitProducts();
+        if (k > 0) {
+          awaitProducts<1>();
+          ring().release(n - 1);
+        }
+      }
+      awaitProducts<0>();
+      hold(sum);
+      ring().release(n - 1);
+      await(results().empty(number), results().parity(number) ^ 1);
+#pragma unroll
+      for (int i = 0; i < COLUMNS / 16; i++) {
+        u32 words[4];
+#pragma unroll
+        for (int word = 0; word < 4; word++) {
+          const float* pair = sum[2 * i + word / 2] + word % 2 * 2;
+          words[word] = packBf16(pair[0], pair[1]);
+        }
+        storeMatrices(own + 32 * i, words);
+      }
+      __syncwarp();
+      if (lane == 0) {
+        arrive(results().full(number));
+      }
+    }
+  }
+
+  // eight elements of a row; of the last for those behind it, because a load under a condition would hold up those after it
+  static __device__ __forceinline__ uint4 load(const Bf16* from, int row, int last) {
+    return *(const uint4*)(from + (i64)min(row, last) * WIDTH);
+  }
+
+  static __device__ __forceinline__ void loadResult(float (&to)[8], u32 from) {
+    uint4 v;
+    asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "r"(from) : "memory");
+    unpack(v, to);
+  }
+
+  __device__ __forceinline__ void finish() const {
+    int warp = threadIdx.x / WARP - 3 * WARPGROUP / WARP;
+    int lane = threadIdx.x % WARP;
+    bool active = lane < COLUMNS / 8;
+    u32 result = shared + RESULTS + warp * FINISHER_ROWS * PITCH + (active ? 16 * lane : 0);
+    u32 number = 0;
+    for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x, number++) {
+      int rowTile = tile / PARTNERS;
+      int begin = rowTile * TILE_ROWS + warp * FINISHER_ROWS;
+      int last = (int)a.rows - 1;
+      int column = tile % PARTNERS * COLUMNS + (active ? 8 * lane : 0);
+      const Bf16* x = a.x + column;
+      const Bf16* base = (a.accumulate ? (const Bf16*)a.dx : a.x) + column;
+      float4 low = *(const float4*)(a.scale + column);
+      float4 high = *(const float4*)(a.scale + column + 4);
+      float scale[8] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
+#pragma unroll
+      for (int e = 0; e < 8; e++) {
+        scale[e] = active ? scale[e] : 0.0f; // lanes without columns add nothing
+      }
+      float reciprocal = a.rstd[min(begin + lane % FINISHER_ROWS, last)]; // of the row of this lane's number
+      uint4 held[UNDER_WAY];
+#pragma unroll
+      for (int s = 0; s < UNDER_WAY; s++) {
+        held[s] = load(x, begin + s, last);
+      }
+      results().awaitFull(number);
+      float mine = 0.0f; // of the row of this lane's number
+      float own[8] = {};
+#pragma unroll 1
+      for (int first = 0; first < FINISHER_ROWS; first += UNDER_WAY) {
+        float dots[UNDER_WAY];
+#pragma unroll
+        for (int s = 0; s < UNDER_WAY; s++) {
+          float values[8], gradients[8];
+          unpack(held[s], values);
+          held[s] = load(x, begin + first + s + UNDER_WAY, last);
+          loadResult(gradients, result + (first + s) * PITCH);
+          float r = __shfl_sync(FULL_MASK, reciprocal, first + s);
+          dots[s] = 0.0f;
+#pragma unroll
+          for (int e = 0; e < 8; e++) {
+            dots[s] = fmaf(gradients[e] * scale[e], values[e], dots[s]);
+            own[e] = fmaf(gradients[e], values[e] * r, own[e]);
+          }
+        }
+#pragma unroll
+        for (int distance = WARP / 2; distance > 0; distance /= 2) {
+#pragma unroll
+          for (int s = 0; s < UNDER_WAY; s++) {
+            dots[s] += __shfl_xor_sync(FULL_MASK, dots[s], distance);
+          }
+        }
+#pragma unroll
+        for (int s = 0; s < UNDER_WAY; s++) {
+          mine = lane == first + s ? dots[s] : mine;
+        }
+      }
+      u64* sums = a.sums + (i64)rowTile * (PARTNERS * TILE_ROWS) + warp * FINISHER_ROWS + lane;
+      if (lane < FINISHER_ROWS) {
+        tell(sums + tile % PARTNERS * TILE_ROWS, mine);
+      }
+      uint4 before[UNDER_WAY];
+#pragma unroll
+      for (int s = 0; s < UNDER_WAY; s++) {
+        held[s] = load(x, begin + s, last);
+        before[s] = load(base, begin + s, last);
+      }
+      if (active) {
+        float* out = a.partials + (i64)(rowTile * FINISHERS + warp) * WIDTH + column;
+        *(float4*)out = make_float4(own[0], own[1], own[2], own[3]);
+        *(float4*)(out + 4) = make_float4(own[4], own[5], own[6], own[7]);
+      }
+      float common = 0.0f; // of the row of this lane's number
+      if (lane < FINISHER_ROWS) {
+#pragma unroll
+        for (int partner = 0; partner < PARTNERS; partner++) {
+          common += hear(sums + partner * TILE_ROWS);
+        }
+      }
+      __syncwarp();
+      common = common * reciprocal * reciprocal * reciprocal / WIDTH;
+#pragma unroll 1
+      for (int first = 0; first < FINISHER_ROWS; first += UNDER_WAY) {
+#pragma unroll
+        for (int s = 0; s < UNDER_WAY; s++) {
+          float values[8], gradients[8], sum[8];
+          unpack(held[s], values);
+          unpack(before[s], sum);
+          int row = begin + first + s;
+          held[s] = load(x, row + UNDER_WAY, last);
+          before[s] = load(base, row + UNDER_WAY, last);
+          loadResult(gradients, result + (first + s) * PITCH);
+          float r = __shfl_sync(FULL_MASK, reciprocal, first + s);
+          float c = __shfl_sync(FULL_MASK, common, first + s);
+#pragma unroll
+          for (int e = 0; e < 8; e++) {
+            gradients[e] = fmaf(gradients[e] * scale[e], r, -values[e] * c);
+            values[e] = values[e] * r * scale[e];
+          }
+          if (a.accumulate) {
+#pragma unroll
+            for (int e = 0; e < 8; e++) {
+              gradients[e] += sum[e];
+            }
+          }
+          if (active && row <= last) {
+            i64 at = (i64)row * WIDTH + column;
+            if (a.normed != nullptr) {
+              *(uint4*)(a.normed + at) = pack(values);
+            }
+            *(uint4*)(a.dx + at) = pack(gradients);
+          }
+        }
+      }
+      __syncwarp();
+      results().release(number);
+    }
+  }
+
+  static __device__ __forceinline__ void run(const NormGradientArguments& a) {
+    extern __shared__ __align__(1024) unsigned char sharedTiles[];
+    NormGradient self = {
+        a, sharedAddress(sharedTiles), ((int)a.rows + TILE_ROWS - 1) / TILE_ROWS * PARTNERS, ((int)a.inner + DEPTH - 1) / DEPTH};
+    if (threadIdx.x == 0) {
+      self.start();
+    }
+    __syncthreads();
+    if (threadIdx.x < WARPGROUP) {
+      giveRegisters<24>();
+      if (threadIdx.x == 0) {
+        self.copy();
+      }
+    } else if (threadIdx.x < 3 * WARPGROUP) {
+      takeRegisters<136>();
+      self.multiply(uniform(threadIdx.x / WARPGROUP) - 1);
+    } else {
+      giveRegisters<88>();
+      self.finish();
+    }
+  }
+};
+
+#define ON_HOPPER(call) call
+#else
+#define ON_HOPPER(call)
+#endif
+
+// ---- kernels
+
+// out [columns] += the sums of the columns of partials [number, columns]; words [wordCount] become 0. A block of 32 x 32 takes 32 columns.
+extern "C" __global__ void __launch_bounds__(1024) normWeightGradient(
+    float* out, const float* partials, int number, int columns, u64* words, int wordCount) {
+  __shared__ float sums[WARP][WARP + 1];
+  int thread = threadIdx.y * WARP + threadIdx.x;
+  for (int i = blockIdx.x * 1024 + thread; i < wordCount; i += gridDim.x * 1024) {
+    words[i] = 0;
+  }
+  int c = blockIdx.x * WARP + threadIdx.x;
+  float sum = 0.0f;
+  if (c < columns) {
+    for (int row = threadIdx.y; row < number; row += WARP) {
+      sum += partials[(i64)row * columns + c];
+    }
+  }
+  sums[threadIdx.y][threadIdx.x] = sum;
+  __syncthreads();
+  float total = reduceTeam<WARP, Sum>(sums[threadIdx.x][threadIdx.y]); // warp y adds the lanes of column y
+  int column = blockIdx.x * WARP + threadIdx.y;
+  if (threadIdx.x == 0 && column < columns) {
+    out[column] += total;
+  }
+}
+
+#define HOPPER_NORM_GRADIENT(name, PARTNERS)                                                          \
+  extern "C" __global__ void __launch_bounds__(NORM_THREADS, 1) name(                         \
+      const __grid_constant__ NormGradientArguments arguments) {                              \
+    ON_HOPPER(NormGradient<PARTNERS>::run(arguments));                                         \
+  }
+
+HOPPER_NORM_GRADIENT(hopperNormGradient3, 3)
+HOPPER_NORM_GRADIENT(hopperNormGradient5, 5)
