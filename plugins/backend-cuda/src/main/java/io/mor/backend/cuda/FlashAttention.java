@@ -24,6 +24,7 @@ final class FlashAttention extends KernelFamily {
     private static final int DECODE_THREADS = 128;
     private final AttentionPlans plans;
     private final RotationAngles angles;
+    private final OnePassGradient onePass;
     private DeviceMemory.Block working; // not scratch, where a caller may have put what it wants to be written
 
     /** How the Hopper kernels are cut; the numbers at the end of flash_hopper.cu. */
@@ -48,20 +49,21 @@ final class FlashAttention extends KernelFamily {
     }
 
     /** A call of the gradients' kernels: what it sees, and where what is derived from its results lies. */
-    private record Call(
+    record Call(
             AttentionRanges ranges, AttentionShape shape, AttentionPlans.Plan plan, long statistics, long products) {}
 
     /** Rows that a kernel writes: the first element's address, elements from row to row, and bytes in all. */
-    private record Rows(long address, int pitch, double bytes) {}
+    record Rows(long address, int pitch, double bytes) {}
 
     /** Where gradients go, and, unless 0, the angles that those of queries and keys are rotated back by. */
-    private record Gradients(Rows queries, Rows keys, Rows values, long angles) {}
+    record Gradients(Rows queries, Rows keys, Rows values, long angles) {}
 
     FlashAttention(CudaContext context) {
         super(context);
         this.working = context.memory.allocate(1 << 20, "working memory of attention");
         this.plans = new AttentionPlans(context);
         this.angles = new RotationAngles(context);
+        this.onePass = new OnePassGradient(context);
     }
 
     /** Whether these kernels can do it; gradients only without a table. */
@@ -310,6 +312,10 @@ final class FlashAttention extends KernelFamily {
                         STATISTICS_THREADS,
                         1,
                         0);
+        if (hopper && onePass.takes(queries, keys, ranges, shape, plan.paddedRows())) {
+            onePass.launch(call, gradients, queries, keys, values, dout, accumulate);
+            return;
+        }
         queryGradient(hopper, call, gradients, queries, keys, values, dout);
         if (keys.rows() > 0) {
             keyGradient(hopper, call, gradients, queries, keys, values, dout, accumulate);

@@ -5,6 +5,11 @@
 
 #define WARPGROUP 128
 
+#ifndef SPIN_BOUND_START // where kernels are tried a spin may have an end
+#define SPIN_BOUND_START
+#define SPIN_BOUND_CHECK(what, value)
+#endif
+
 // What cuTensorMapEncodeTiled makes.
 struct __align__(64) TensorMap {
   u64 words[16];
@@ -37,7 +42,9 @@ __device__ __forceinline__ bool isDone(u32 barrier, u32 parity) {
 }
 
 __device__ __forceinline__ void await(u32 barrier, u32 parity) {
+  SPIN_BOUND_START
   while (!isDone(barrier, parity)) {
+    SPIN_BOUND_CHECK("barrier", barrier)
   }
 }
 
@@ -60,6 +67,7 @@ struct Ring {
   __device__ __forceinline__ u32 full(u32 n) const { return barriers + 16 * place(n); }
   __device__ __forceinline__ u32 empty(u32 n) const { return barriers + 16 * place(n) + 8; }
   __device__ __forceinline__ void awaitFull(u32 n) const { await(full(n), parity(n)); }
+  __device__ __forceinline__ void awaitEmpty(u32 n) const { await(empty(n), parity(n) ^ 1); }
   // by one lane of each warp when the warp has read all it needs
   __device__ __forceinline__ void release(u32 n) const {
     if (threadIdx.x % WARP == 0) {

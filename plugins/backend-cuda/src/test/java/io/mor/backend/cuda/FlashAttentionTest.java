@@ -38,7 +38,11 @@ class FlashAttentionTest {
             new AttentionShape(6, 2, 32),
             new AttentionShape(4, 1, 128));
 
+    /** From this length on Hopper's gradients are taken in one pass. */
+    private static final int ONE_PASS = 1024;
+
     private CudaBackend backend;
+    private int atLeast; // what calls say that their longest range may be, where it is less
 
     /** Which entries the rows of a call see. */
     private record Ranges(int[] start, int[] end, int entries) {
@@ -77,6 +81,44 @@ class FlashAttentionTest {
             ranges.end[row] = ranges.start[row];
         }
         compare("empty ranges", SHAPES.getFirst(), ranges, 0);
+    }
+
+    @Test
+    void gradientsInOnePassAreThoseOfTheGeneralKernel() {
+        atLeast = ONE_PASS;
+        for (AttentionShape shape : SHAPES.subList(0, 3)) {
+            compare("one key", shape, causal(List.of(1), 1, 0), 0);
+            compare("causal", shape, causal(List.of(37, 301, 1, 130, 64, 192), 1, 0), 0);
+            compare("chosen rows", shape, causal(List.of(190, 257), 3, 0), 0);
+            compare("window", shape, causal(List.of(401, 97), 1, 75), 0);
+        }
+        compare("longer than a list's item many times", SHAPES.getFirst(), causal(List.of(1100, 700, 6), 1, 0), 0);
+    }
+
+    @Test
+    void rowsThatSeeNothingGetZerosInOnePassToo() {
+        atLeast = ONE_PASS;
+        Ranges some = causal(List.of(150, 390), 1, 0);
+        for (int row = 0; row < some.rows(); row++) {
+            if (row % 3 == 0 || (row > 200 && row < 400)) {
+                some.end[row] = some.start[row];
+            }
+        }
+        compare("empty ranges", SHAPES.getFirst(), some, 0);
+        Ranges none = causal(List.of(90), 1, 0);
+        compare("no row sees anything", SHAPES.getFirst(), new Ranges(none.start, none.start.clone(), 90), 0);
+    }
+
+    @Test
+    void packedGradientsInOnePassAreThoseOfTheRowsBeforeTheirRotation() {
+        atLeast = ONE_PASS;
+        packedGradientsAreThoseOfTheRowsBeforeTheirRotation();
+    }
+
+    @Test
+    void rangesThatWereWrittenAnewAreSeenInOnePass() {
+        atLeast = ONE_PASS;
+        rangesThatWereWrittenAnewAreSeen();
     }
 
     @Test
@@ -172,7 +214,8 @@ class FlashAttentionTest {
             this.keys = counted(random, entries, 0, shape.kvWidth(), Precision.BFLOAT16);
             this.values = counted(random, entries, 0, shape.kvWidth(), Precision.BFLOAT16);
             this.dout = counted(random, ranges.rows(), 0, shape.queryWidth(), Precision.BFLOAT16);
-            this.seen = new AttentionRanges(ints(ranges.start, 0), ints(ranges.end, 0), table, entries);
+            this.seen =
+                    new AttentionRanges(ints(ranges.start, 0), ints(ranges.end, 0), table, Math.max(entries, atLeast));
             this.positions = IntStream.range(0, ranges.rows())
                     .map(row -> row * 7919 % 131071)
                     .toArray();
@@ -314,7 +357,10 @@ class FlashAttentionTest {
 
     private AttentionRanges ranges(Ranges ranges, int spare) {
         return new AttentionRanges(
-                ints(ranges.start, spare), ints(ranges.end, spare), Optional.empty(), ranges.entries);
+                ints(ranges.start, spare),
+                ints(ranges.end, spare),
+                Optional.empty(),
+                Math.max(ranges.entries, atLeast));
     }
 
     private Results attention(
