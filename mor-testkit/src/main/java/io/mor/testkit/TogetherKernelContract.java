@@ -97,9 +97,10 @@ public interface TogetherKernelContract extends OnBench {
                     Tensor rstd = tensors.zeros(rows, 1);
                     backend.rmsNorm(normed, rstd, x, weight, Optional.empty(), 1e-5);
                     FeedForward layers = new FeedForward(tensors, width, feedForward);
-                    Tensor gate = tensors.rows(rows, feedForward, 1);
-                    Tensor up = tensors.rows(rows, feedForward, 1);
+                    Tensor gate = tensors.rows(rows, feedForward, 0);
+                    Tensor up = tensors.rows(rows, feedForward, 0);
                     Tensor inner = tensors.rows(rows, feedForward, 0);
+                    backend.gatedLinears(gate, up, inner, normed, layers.gate, layers.up);
                     Tensor packed = tensors.rows(rows, 2 * feedForward, 0);
                     Tensor dout = tensors.rows(rows, width, 1);
                     backend.gatedLinearsGradient(packed, inner, true, gate, up, dout, layers.down, layers.projections);

@@ -586,7 +586,7 @@ public interface Backend extends AutoCloseable {
      * @param dweight of the norm's weight, always added to
      * @param normed receives {@link #rmsNorm} again, the same bits as on the way forward, if it is there; otherwise nothing changes
      * @param dnormed memory like {@code dx} for what arrives at the norm's result; what it holds afterwards is unspecified
-     * @param packed as {@link #packedInputGradient} takes it
+     * @param packed as {@link #packedInputGradient} takes it, of projections of what {@link #rmsNorm} gave for these rows, with what they gave
      */
     default void packedInputGradientThroughNorm(
             Tensor dx,

@@ -161,9 +161,22 @@ final class AttentionKernels extends KernelFamily {
             AttentionRanges ranges,
             AttentionShape shape,
             IntTensor positions,
-            long frequencies) {
+            long frequencies,
+            long dots) {
         return flash.backwardPacked(
-                packed, pitch, queries, keys, values, out, logSumExp, dout, ranges, shape, positions, frequencies);
+                packed,
+                pitch,
+                queries,
+                keys,
+                values,
+                out,
+                logSumExp,
+                dout,
+                ranges,
+                shape,
+                positions,
+                frequencies,
+                dots);
     }
 
     void causalRanges(

@@ -56,7 +56,7 @@ final class FlashAttention extends KernelFamily {
     record Rows(long address, int pitch, double bytes) {}
 
     /** Where gradients go, and, unless 0, the angles that those of queries and keys are rotated back by. */
-    record Gradients(Rows queries, Rows keys, Rows values, long angles) {}
+    record Gradients(Rows queries, Rows keys, Rows values, long angles, long dots) {}
 
     FlashAttention(CudaContext context) {
         super(context);
@@ -208,7 +208,7 @@ final class FlashAttention extends KernelFamily {
             AttentionShape shape,
             boolean accumulate) {
         gradients(
-                new Gradients(rows(dqueries), rows(dkeys), rows(dvalues), 0),
+                new Gradients(rows(dqueries), rows(dkeys), rows(dvalues), 0, 0),
                 queries,
                 keys,
                 values,
@@ -227,6 +227,8 @@ final class FlashAttention extends KernelFamily {
      * @param packed address of rows of {@code pitch} elements; may be scratch memory
      * @param positions of every row, of queries and keys alike
      * @param frequencies address of {@code headDim / 2} doubles, as {@link ProjectionKernels} makes them
+     * @param dots {@code float [heads + kvHeads, rows]}, written: of each row the sum over a query head of queries times their gradients, and over a
+     *     key head of keys and values times theirs; or 0
      * @return false if these cannot be calculated so, and then nothing was done
      */
     boolean backwardPacked(
@@ -241,7 +243,8 @@ final class FlashAttention extends KernelFamily {
             AttentionRanges ranges,
             AttentionShape shape,
             IntTensor positions,
-            long frequencies) {
+            long frequencies,
+            long dots) {
         int width = shape.queryWidth() + 2 * shape.kvWidth();
         boolean can = onHopper(shape)
                 && takes(shape, queries, keys, values, out, dout)
@@ -262,7 +265,8 @@ final class FlashAttention extends KernelFamily {
                             new Rows(packed, pitch, 2.0 * queries.rows() * shape.queryWidth()),
                             new Rows(keyColumn, pitch, keyBytes),
                             new Rows(valueColumn, pitch, keyBytes),
-                            angles.of(positions, queries.rows(), shape.headDim() / 2, frequencies)),
+                            angles.of(positions, queries.rows(), shape.headDim() / 2, frequencies),
+                            dots),
                     queries,
                     keys,
                     values,
@@ -342,7 +346,7 @@ final class FlashAttention extends KernelFamily {
                 .integer(shape.kvHeads())
                 .real(scale(shape));
         if (hopper) {
-            launch.pointer(gradients.angles);
+            launch.pointer(gradients.angles).pointer(gradients.dots);
             launch.launch(
                     blocks(plan.queryItemCount(), shape),
                     1,
@@ -382,7 +386,7 @@ final class FlashAttention extends KernelFamily {
                 .real(scale(shape))
                 .flag(accumulate);
         if (hopper) {
-            launch.pointer(gradients.angles);
+            launch.pointer(gradients.angles).pointer(gradients.dots);
             launch.launch(
                     blocks(plan.keyItemCount(), shape),
                     1,

@@ -1,7 +1,6 @@
 package io.mor.backend.cuda;
 
 import io.mor.backend.cuda.TensorMaps.Boxes;
-import java.util.Optional;
 
 /**
  * What arrives at the rows before a norm, of what arrives at projections of its result, as one pass of compute capability 9.0; see norm_hopper.cu.
@@ -20,19 +19,21 @@ final class HopperNormGradient extends KernelFamily {
     private static final int SHARED_BYTES =
             STAGES * 2 * DEPTH * (TILE_ROWS + COLUMNS) + TILE_ROWS * (2 * COLUMNS + 16) + 16 * STAGES + 16;
 
-    private Optional<DeviceMemory.Block> sums = Optional.empty(); // which every pass leaves at zero
-
     HopperNormGradient(CudaContext context) {
         super(context);
     }
 
-    /** Whether there is a kernel for a width. */
-    static boolean hasWidth(int width) {
+    /** Whether there is a kernel for a width, and rows enough for it. */
+    static boolean takes(int rows, int width) {
+        return rows >= LEAST_ROWS && hasWidth(width);
+    }
+
+    private static boolean hasWidth(int width) {
         return width == 3 * COLUMNS || width == 5 * COLUMNS;
     }
 
     /**
-     * The gradient, of matrices in bfloat16 without gaps; false, and nothing is done, on another card, for few rows, for sizes that it is not made
+     * The gradient, of matrices in bfloat16 without gaps; false, and nothing is done, on another card, for no rows, for sizes that it is not made
      * for, for addresses that are no multiples of 16.
      *
      * @param dx {@code [rows, width]}, written, or added to
@@ -43,6 +44,7 @@ final class HopperNormGradient extends KernelFamily {
      * @param scale {@code float [width]}: the norm's weight
      * @param packed {@code [rows, inner]}: what arrives at the projections; inner a multiple of 8
      * @param weights {@code [inner, width]}: the projections'
+     * @param dots {@code float [dotCount, rows]}: of each row, parts of the sum of packed times what the projections gave
      */
     boolean launch(
             long dx,
@@ -56,24 +58,8 @@ final class HopperNormGradient extends KernelFamily {
             int inner,
             int width,
             long weights,
-            boolean accumulate) {
-        return rows >= LEAST_ROWS
-                && launchAnyRows(dx, dweight, normed, x, rstd, scale, packed, rows, inner, width, weights, accumulate);
-    }
-
-    /** As {@link #launch}, however few rows there are. */
-    boolean launchAnyRows(
-            long dx,
-            long dweight,
-            long normed,
-            long x,
-            long rstd,
-            long scale,
-            long packed,
-            int rows,
-            int inner,
-            int width,
-            long weights,
+            long dots,
+            int dotCount,
             boolean accumulate) {
         if (context.device.major != 9
                 || context.device.minor != 0
@@ -84,17 +70,11 @@ final class HopperNormGradient extends KernelFamily {
                 || (dx | normed | x | scale | packed | weights) % 16 != 0) {
             return false;
         }
-        int partners = width / COLUMNS;
+        int tiles = width / COLUMNS;
         int rowTiles = Math.ceilDiv(rows, TILE_ROWS);
-        int words = rowTiles * partners * TILE_ROWS;
         long partials = scratch(4L * FINISHERS * rowTiles * width);
-        long sumsAt = sums(8L * words);
-        context.kernels.operand(
-                2 * ((double) inner * ((double) rows + width) + (normed == 0 ? 3.0 : 4.0) * rows * width));
-        context.kernels.multiplies(2.0 * rows * inner * width);
-        // all blocks wait for their partners, so all must be on the card at once
-        int blocks = Math.min(context.device.multiprocessors / partners, rowTiles) * partners;
-        kernel("hopperNormGradient" + partners)
+        int blocks = Math.min(context.device.multiprocessors, rowTiles * tiles);
+        Kernels launch = kernel("hopperNormGradient" + tiles)
                 .words(context.tensorMaps.of(new Boxes(packed, rows, inner, TILE_ROWS)))
                 .words(context.tensorMaps.of(new Boxes(weights, inner, width, DEPTH)))
                 .pointer(dx)
@@ -103,34 +83,21 @@ final class HopperNormGradient extends KernelFamily {
                 .pointer(rstd)
                 .pointer(scale)
                 .pointer(partials)
-                .pointer(sumsAt)
+                .pointer(dots)
                 .wide(rows)
                 .wide(inner)
                 .wide(accumulate ? 1 : 0)
-                .launch(blocks, 1, 1, THREADS, 1, SHARED_BYTES);
-        kernel("normWeightGradient")
+                .wide(dotCount);
+        context.kernels.operand(
+                2 * ((double) inner * ((double) rows + width) + (normed == 0 ? 3.0 : 4.0) * rows * width));
+        context.kernels.multiplies(2.0 * rows * inner * width);
+        launch.launch(blocks, 1, 1, THREADS, 1, SHARED_BYTES);
+        kernel("narrowAddPartials")
                 .pointer(dweight)
                 .pointer(partials)
                 .integer(FINISHERS * rowTiles)
                 .integer(width)
-                .pointer(sumsAt)
-                .integer(words)
                 .launch(Math.ceilDiv(width, 32), 1, 1, 32, 32, 0);
         return true;
-    }
-
-    private long sums(long bytes) {
-        if (sums.isEmpty() || sums.get().bytes() < bytes) {
-            sums.ifPresent(context.memory::release);
-            DeviceMemory.Block block = context.memory.allocate(bytes, "sums of rows of norms' gradients");
-            kernel("fillVectors")
-                    .pointer(block.address())
-                    .wide(bytes / 16)
-                    .real(0)
-                    .flag(false)
-                    .overElements(bytes / 16);
-            sums = Optional.of(block);
-        }
-        return sums.get().address();
     }
 }

@@ -139,6 +139,8 @@ final class HopperProducts extends KernelFamily {
      * @param dy {@code [rows, width]}; width a multiple of 8
      * @param feedForward a multiple of 64
      * @param downWeights {@code [width, feedForward]}
+     * @param dots {@code float [gatedDots(feedForward), rows]}, written: of each row, parts of the sum of gate times its gradient and up times its own;
+     *     or 0
      */
     boolean gatedBackward(
             long packed,
@@ -149,7 +151,8 @@ final class HopperProducts extends KernelFamily {
             int rows,
             int width,
             int feedForward,
-            long downWeights) {
+            long downWeights,
+            long dots) {
         if (!canMultiply(rows, width, dy, downWeights)
                 || feedForward <= 0
                 || feedForward % 64 != 0
@@ -163,12 +166,18 @@ final class HopperProducts extends KernelFamily {
                 .pointer(activated)
                 .pointer(gate)
                 .pointer(up)
+                .pointer(dots)
                 .wide(rows)
                 .wide(width)
                 .wide(feedForward);
         note(rows, width, feedForward, 5.0 * rows * feedForward);
         launch(launch, Cut.GATED_BACKWARD, rows, feedForward);
         return true;
+    }
+
+    /** Parts of a row's sum that {@link #gatedBackward} makes. */
+    static int gatedDots(int feedForward) {
+        return Math.ceilDiv(feedForward, Cut.GATED_BACKWARD.columns);
     }
 
     private boolean canMultiply(int rows, int inner, long... factors) {

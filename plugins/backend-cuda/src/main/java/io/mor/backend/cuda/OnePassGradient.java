@@ -71,7 +71,7 @@ final class OnePassGradient extends KernelFamily {
         this.plans = new DerivedMemory<>(context, KEPT, "plan of an attention's gradients");
         this.sums = context.memory.allocate(16, "sums of attention's gradients");
         this.counts = context.memory.allocate(16, "counts of attention's gradients");
-        context.transfers.write(counts.address(), new int[4]);
+        context.transfers.write(counts.address(), new int[Math.toIntExact(counts.bytes() / 4)]);
     }
 
     /** Whether this is the faster way, on Hopper and with heads of 64, which the caller knows. */
@@ -134,6 +134,10 @@ final class OnePassGradient extends KernelFamily {
                 .real(1 / Math.sqrt(HEAD))
                 .flag(accumulate)
                 .pointer(gradients.angles())
+                .pointer(bytes(queries))
+                .pointer(bytes(keys))
+                .pointer(bytes(values))
+                .pointer(gradients.dots())
                 .launch(context.device.multiprocessors, 1, 1, THREADS, 1, SHARED_BYTES);
     }
 
@@ -181,9 +185,9 @@ final class OnePassGradient extends KernelFamily {
             counts = larger;
             kernel("fillInts")
                     .pointer(counts.address())
-                    .wide(numbers)
+                    .wide(counts.bytes() / 4) // of the whole block, which may have more than was asked for
                     .integer(0)
-                    .overElements(numbers);
+                    .overElements(counts.bytes() / 4);
         }
         return counts.address();
     }

@@ -19,6 +19,18 @@ final class PackedGradients extends KernelFamily {
     private final AttentionKernels attention;
     private final HopperProducts hopper;
     private final HopperNormGradient throughNorm;
+    private Optional<Dots> dots = Optional.empty();
+    private Optional<DeviceMemory.Block> dotsMemory = Optional.empty();
+
+    /**
+     * Sums over rows of gradients times what they are the gradients of, which the norm before the projections needs.
+     *
+     * @param of the first byte of the packed gradients
+     * @param lifetime theirs
+     * @param version of it when they were written
+     * @param count of the parts of a row's sum
+     */
+    private record Dots(long of, Lifetime lifetime, long version, int count, long address) {}
 
     PackedGradients(
             CudaContext context,
@@ -55,6 +67,8 @@ final class PackedGradients extends KernelFamily {
     /** As the backend's, side by side. */
     void gatedLinearsGradient(
             Tensor packed, Tensor inner, boolean wantsInner, Tensor gate, Tensor up, Tensor dout, Tensor down) {
+        int parts = HopperProducts.gatedDots(gate.columns());
+        long parting = HopperNormGradient.takes(packed.rows(), down.rows()) ? dots(parts, packed.rows()) : 0;
         // where the way forward was in one pass too, so that inner has its bits
         boolean inOnePass = gate.rows() >= ProjectionKernels.LEAST_ROWS
                 && areVectors(inner, gate, up, dout)
@@ -67,8 +81,10 @@ final class PackedGradients extends KernelFamily {
                         gate.rows(),
                         dout.columns(),
                         gate.columns(),
-                        context.shadow(context.of(down)));
+                        context.shadow(context.of(down)),
+                        parting);
         if (inOnePass) {
+            hold(packed, parts, parting);
             return;
         }
         products.matmul(inner, dout, false, down, false, false);
@@ -88,6 +104,11 @@ final class PackedGradients extends KernelFamily {
             AttentionShape shape,
             List<Ops.Projection> layers) {
         Ops.Rotation rotation = layers.getFirst().rotation().orElseThrow();
+        int parts = shape.heads() + shape.kvHeads();
+        long parting = HopperNormGradient.takes(
+                        packed.rows(), layers.getFirst().weight().columns())
+                ? dots(parts, packed.rows())
+                : 0;
         boolean done = attention.backwardPacked(
                 targetBytes(packed),
                 packed.columns(),
@@ -100,10 +121,39 @@ final class PackedGradients extends KernelFamily {
                 ranges,
                 shape,
                 rotation.position(),
-                projections.frequencies(rotation.headDim(), rotation.theta()));
+                projections.frequencies(rotation.headDim(), rotation.theta()),
+                parting);
         if (!done) {
             throw new IllegalStateException("queries, keys and values of one projection are not of the same rows");
         }
+        hold(packed, parts, parting);
+    }
+
+    /** Memory for {@code count} sums a row; that of the call before is lost. */
+    private long dots(int count, int rows) {
+        dots = Optional.empty();
+        long bytes = 4L * count * rows;
+        if (dotsMemory.isEmpty() || dotsMemory.get().bytes() < bytes) {
+            dotsMemory.ifPresent(context.memory::release);
+            dotsMemory = Optional.of(context.memory.allocate(bytes, "sums over rows of gradients"));
+        }
+        return dotsMemory.get().address();
+    }
+
+    private void hold(Tensor packed, int count, long address) {
+        CudaTensor gradients = context.of(packed);
+        dots = address != 0
+                ? Optional.of(
+                        new Dots(gradients.address, gradients.lifetime, gradients.lifetime.version(), count, address))
+                : Optional.empty();
+    }
+
+    /** The sums over rows that were made with these gradients, if they were and nothing has been written to these since. */
+    private Optional<Dots> dotsOf(Tensor packed) {
+        CudaTensor gradients = context.of(packed);
+        return dots.filter(made -> made.of == gradients.address
+                && made.lifetime == gradients.lifetime
+                && made.version == gradients.lifetime.version());
     }
 
     /** As the backend's, from side by side. */
@@ -125,7 +175,9 @@ final class PackedGradients extends KernelFamily {
             List<Ops.Projection> layers,
             Ops.Norm norm,
             boolean accumulate) {
-        return norm.variant().isEmpty()
+        Optional<Dots> made = dotsOf(packed);
+        return made.isPresent()
+                && norm.variant().isEmpty()
                 && areVectors(dx, norm.x())
                 && areVectors(normed.stream().toArray(Tensor[]::new))
                 && !isNarrow(norm.weight())
@@ -142,6 +194,8 @@ final class PackedGradients extends KernelFamily {
                         packed.columns(),
                         dx.columns(),
                         projections.weights(layers),
+                        made.get().address,
+                        made.get().count,
                         accumulate);
     }
 

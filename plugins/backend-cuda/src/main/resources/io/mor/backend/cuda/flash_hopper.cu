@@ -161,6 +161,10 @@ struct GradientArguments {
   int unused;
   i64 accumulate;
   const float4* angles;
+  const Bf16* queryRows; // [rows, heads x 64], as queries
+  const Bf16* keyRowsAt; // [keyRows, kvHeads x 64], as keys
+  const Bf16* valueRows;
+  float* dots; // [heads + kvHeads, rows], see rowDots; or null
 };
 
 // The list of items for the gradients in one pass, by one block: up to KEY_ITEM keys each, cut where sequences begin so that no item has keys of
@@ -737,12 +741,44 @@ struct Rotation {
 };
 
 // shared memory: 2 x GROUPS tiles of queries, as many of dout, STAGES tiles of keys, as many of values, barriers
+// Of two of a warp's 16 rows the sum over a head of a gradient times what it is the gradient of: what a norm's gradient before the projections needs
+// of it, and the same before and after the rotation.
+__device__ __forceinline__ void rowDots(
+    float (&dots)[2], const float (&fragment)[HEAD / 8][4], float factor, const Bf16* beside, int pitch, int limit) {
+  int lane = threadIdx.x % WARP;
+#pragma unroll
+  for (int half = 0; half < 2; half++) {
+    int row = lane / 4 + 8 * half;
+    const Bf16* own = beside + (i64)min(row, limit - 1) * pitch + 2 * (lane % 4);
+    float sum = 0.0f;
+#pragma unroll
+    for (int group = 0; group < HEAD / 8; group++) {
+      u32 pair = *(const u32*)(own + 8 * group);
+      sum = fmaf(fragment[group][2 * half], lowBf16(pair), sum);
+      sum = fmaf(fragment[group][2 * half + 1], highBf16(pair), sum);
+    }
+    dots[half] = quadSum(sum) * factor;
+  }
+}
+
+__device__ __forceinline__ void storeDots(float* to, const float (&dots)[2], int limit) {
+  int lane = threadIdx.x % WARP;
+  if (lane % 4 == 0) {
+    if (lane / 4 < limit) {
+      to[lane / 4] = dots[0];
+    }
+    if (lane / 4 + 8 < limit) {
+      to[lane / 4 + 8] = dots[1];
+    }
+  }
+}
+
 template <int GROUPS, int STAGES>
 __device__ __forceinline__ void hopperQueryGradient(
     Bf16* dqueries, int dqueryPitch, const Bf16* queries, int queryPitch, const Bf16* keys, int keyPitch, const Bf16* values, int valuePitch,
     const Bf16* dout, int doutPitch, const float* statistics, const float* products, const int2* ranges, const Bounds* bounds,
     const int4* items, int itemCount, int bound, const int* count, int keyBound, const int* keyCount, int paddedRows, int heads, int kvHeads,
-    float scale, Rotation rotation) {
+    float scale, Rotation rotation, float* dots) {
   constexpr int KEYS = 64;
   extern __shared__ __align__(1024) unsigned char sharedTiles[];
   u32 queryTiles = sharedAddress(sharedTiles);
@@ -863,8 +899,6 @@ __device__ __forceinline__ void hopperQueryGradient(
         multiplyColumnsAsync(sum, dscore, describe(keyTiles + tile));
         commitProducts();
       }
-      Rotation::Own angles;
-      rotation.load(angles, unit.row + warpRow, rows);
       awaitProducts<0>();
       hold(sum);
       if (unit.from < unit.to) {
@@ -876,6 +910,14 @@ __device__ __forceinline__ void hopperQueryGradient(
         keyRing.release(n + turn);
       }
       n += turns;
+      int limit = rows - unit.row - warpRow;
+      if (dots != nullptr && limit > 0) {
+        float own[2];
+        rowDots(own, sum, scale, queries + (i64)(unit.row + warpRow) * queryPitch + unit.head * HEAD, queryPitch, limit);
+        storeDots(dots + (i64)unit.head * bound + unit.row + warpRow, own, limit);
+      }
+      Rotation::Own angles;
+      rotation.load(angles, unit.row + warpRow, rows);
       rotation.turnBack(sum, angles);
       storeFragment<HEAD / 8>(
           dqueries + (i64)(unit.row + warpRow) * dqueryPitch + unit.head * HEAD, dqueryPitch, sum, scale, scale,
@@ -898,7 +940,7 @@ __device__ __forceinline__ void hopperKeyGradient(
     Bf16* dkeys, int dkeyPitch, Bf16* dvalues, int dvaluePitch, const Bf16* queries, int queryPitch, const Bf16* keys, int keyPitch,
     const Bf16* values, int valuePitch, const Bf16* dout, int doutPitch, const float* statistics, const float* products, const int2* ranges,
     const Bounds* bounds, const int4* items, int itemCount, int bound, const int* count, int keyBound, const int* keyCount, int paddedRows,
-    int heads, int kvHeads, float scale, int accumulate, Rotation rotation) {
+    int heads, int kvHeads, float scale, int accumulate, Rotation rotation, float* dots) {
   constexpr bool EARLY = GROUPS == 2; // registers suffice to calculate the weights' gradients beside the weights
   extern __shared__ __align__(1024) unsigned char sharedTiles[];
   u32 keyTiles = sharedAddress(sharedTiles);
@@ -1068,6 +1110,14 @@ __device__ __forceinline__ void hopperKeyGradient(
       }
       keyRing.release(number);
       int limit = keyRows - firstKey - warpRow;
+      if (dots != nullptr && limit > 0) {
+        float own[2], more[2];
+        rowDots(own, keySum, scale, keys + (i64)(firstKey + warpRow) * keyPitch + kvHead * HEAD, keyPitch, limit);
+        rowDots(more, valueSum, 1.0f, values + (i64)(firstKey + warpRow) * valuePitch + kvHead * HEAD, valuePitch, limit);
+        own[0] += more[0];
+        own[1] += more[1];
+        storeDots(dots + (i64)(heads + kvHead) * bound + firstKey + warpRow, own, limit);
+      }
       Rotation::Own angles;
       rotation.load(angles, firstKey + warpRow, keyRows);
       rotation.turnBack(keySum, angles);
@@ -1344,10 +1394,8 @@ __device__ __forceinline__ void hopperGradient(const GradientArguments& argument
               writeCount(querySums.added + owedPlace, owedValue);
             }
             if (awaits && counted != share.before()) {
-              SPIN_BOUND_START
               do {
                 counted = readCount(querySums.added + counter);
-                SPIN_BOUND_CHECK("count", counter)
               } while (counted != share.before());
               orderCounts();
             }
@@ -1404,6 +1452,12 @@ __device__ __forceinline__ void hopperGradient(const GradientArguments& argument
           int row = tile * ROW_TILE + i / (heads * (HEAD / 8));
           if (row < rows) {
             *(uint4*)(arguments.dqueries + row * arguments.dqueryPitch + i % (heads * (HEAD / 8)) * 8) = make_uint4(0, 0, 0, 0);
+          }
+        }
+        for (int i = threadIdx.x; arguments.dots != nullptr && i < ROW_TILE * heads; i += WARPGROUP) {
+          int row = tile * ROW_TILE + i % ROW_TILE;
+          if (row < rows) {
+            arguments.dots[i / ROW_TILE * arguments.rows + row] = 0.0f;
           }
         }
       }
@@ -1532,6 +1586,15 @@ __device__ __forceinline__ void hopperGradient(const GradientArguments& argument
       int kvHead = work.kvHead;
       storeFragment<HEAD / 8>(
           arguments.dvalues + first * arguments.dvaluePitch + kvHead * HEAD, arguments.dvaluePitch, valueSum, 1.0f, 1.0f, limit, arguments.accumulate);
+      if (arguments.dots != nullptr && limit > 0) {
+        float own[2], more[2];
+        int pitch = kvHeads * HEAD;
+        rowDots(own, keySum, scale, arguments.keyRowsAt + (i64)first * pitch + kvHead * HEAD, pitch, limit);
+        rowDots(more, valueSum, 1.0f, arguments.valueRows + (i64)first * pitch + kvHead * HEAD, pitch, limit);
+        own[0] += more[0];
+        own[1] += more[1];
+        storeDots(arguments.dots + (heads + kvHead) * arguments.rows + first, own, limit);
+      }
       Rotation::Own angles;
       rotation.load(angles, first, keyRows);
       rotation.turnBack(keySum, angles);
@@ -1560,6 +1623,11 @@ __device__ __forceinline__ void hopperGradient(const GradientArguments& argument
           sum[j][1] = value.y;
           sum[j][2] = value.z;
           sum[j][3] = value.w;
+        }
+        if (arguments.dots != nullptr && rows > row) {
+          float own[2];
+          rowDots(own, sum, scale, arguments.queryRows + (i64)row * (heads * HEAD) + head * HEAD, heads * HEAD, rows - row);
+          storeDots(arguments.dots + head * arguments.rows + row, own, rows - row);
         }
         rotation.loadAndTurnBack(sum, row, rows);
         storeFragment<HEAD / 8>(
@@ -1590,20 +1658,20 @@ __device__ __forceinline__ void hopperGradient(const GradientArguments& argument
       Bf16* dqueries, int dqueryPitch, const Bf16* queries, int queryPitch, const Bf16* keys, int keyPitch, const Bf16* values,        \
       int valuePitch, const Bf16* dout, int doutPitch, const float* statistics, const float* products, const int2* ranges,             \
       const Bounds* bounds, const int4* items, int itemCount, int bound, const int* count, int keyBound, const int* keyCount,          \
-      int paddedRows, int heads, int kvHeads, float scale, const float4* angles) {                                                     \
+      int paddedRows, int heads, int kvHeads, float scale, const float4* angles, float* dots) {                                                     \
     ON_HOPPER((hopperQueryGradient<GROUPS, STAGES>(dqueries, dqueryPitch, queries, queryPitch, keys, keyPitch, values, valuePitch,     \
         dout, doutPitch, statistics, products, ranges, bounds, items, itemCount, bound, count, keyBound, keyCount, paddedRows, heads,  \
-        kvHeads, scale, {angles})));                                                                                                   \
+        kvHeads, scale, {angles}, dots)));                                                                                                   \
   }
 #define HOPPER_KEY_GRADIENT(name, THREADS, GROUPS, STAGES)                                                                             \
   extern "C" __global__ void __launch_bounds__(THREADS, 1) name(                                                                       \
       Bf16* dkeys, int dkeyPitch, Bf16* dvalues, int dvaluePitch, const Bf16* queries, int queryPitch, const Bf16* keys,               \
       int keyPitch, const Bf16* values, int valuePitch, const Bf16* dout, int doutPitch, const float* statistics,                      \
       const float* products, const int2* ranges, const Bounds* bounds, const int4* items, int itemCount, int bound,                    \
-      const int* count, int keyBound, const int* keyCount, int paddedRows, int heads, int kvHeads, float scale, int accumulate, const float4* angles) {\
+      const int* count, int keyBound, const int* keyCount, int paddedRows, int heads, int kvHeads, float scale, int accumulate, const float4* angles, float* dots) {\
     ON_HOPPER((hopperKeyGradient<GROUPS, STAGES>(dkeys, dkeyPitch, dvalues, dvaluePitch, queries, queryPitch, keys, keyPitch, values,  \
         valuePitch, dout, doutPitch, statistics, products, ranges, bounds, items, itemCount, bound, count, keyBound, keyCount,         \
-        paddedRows, heads, kvHeads, scale, accumulate, {angles})));                                                                    \
+        paddedRows, heads, kvHeads, scale, accumulate, {angles}, dots)));                                                                    \
   }
 // clang-format on
 

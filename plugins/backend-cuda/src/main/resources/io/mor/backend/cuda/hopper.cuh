@@ -5,11 +5,6 @@
 
 #define WARPGROUP 128
 
-#ifndef SPIN_BOUND_START // where kernels are tried a spin may have an end
-#define SPIN_BOUND_START
-#define SPIN_BOUND_CHECK(what, value)
-#endif
-
 // What cuTensorMapEncodeTiled makes.
 struct __align__(64) TensorMap {
   u64 words[16];
@@ -42,9 +37,7 @@ __device__ __forceinline__ bool isDone(u32 barrier, u32 parity) {
 }
 
 __device__ __forceinline__ void await(u32 barrier, u32 parity) {
-  SPIN_BOUND_START
   while (!isDone(barrier, parity)) {
-    SPIN_BOUND_CHECK("barrier", barrier)
   }
 }
 
@@ -103,6 +96,18 @@ __device__ __forceinline__ void loadOnce(uint4& value, const void* from, u64 pol
       "}\n"
       : "+r"(value.x), "+r"(value.y), "+r"(value.z), "+r"(value.w)
       : "l"(from), "l"(policy), "r"((int)valid));
+}
+
+// Without a branch, where the compiler could wait for what is on its way.
+__device__ __forceinline__ void storeIf(float* to, float value, bool valid) {
+  asm volatile(
+      "{\n"
+      ".reg .pred p;\n"
+      "setp.ne.b32 p, %2, 0;\n"
+      "@p st.global.f32 [%0], %1;\n"
+      "}\n" ::"l"(to),
+      "f"(value), "r"((int)valid)
+      : "memory");
 }
 
 __device__ __forceinline__ uint4 loadShared(u32 address) {

@@ -1,10 +1,10 @@
 // What arrives at rows before a norm, of what arrives at projections of the normed rows, on Hopper (compute capability 9.0) in one pass: the product with
 // the projections' weights, and with it the gradient of the norm. Elsewhere the kernels are empty.
 //
-// A norm's gradient needs a sum over a whole row, and a tile has 192 columns of 128 rows. So the blocks that make the same rows at the same
-// time tell each other their parts of the sums through far memory; all blocks are on the card at once, one on each multiprocessor. In a block one
-// thread lets the copy engine bring 64 columns of the gradients and rows of the weights at a time, two warpgroups of 64 rows multiply, and eight warps
-// take the results of a tile on from shared memory while the next is multiplied, for which they have plenty of time.
+// A norm's gradient needs the sum over a row of what arrives at the normed row times that row. It is the sum of what arrives at the projections times
+// what they gave, because they are linear; so those who make the gradients of the projections have it, and the product's tiles need nothing of each
+// other. In a block one thread lets the copy engine bring 64 columns of the gradients and rows of the weights at a time, two warpgroups of 64 rows multiply,
+// and eight warps take the results of a tile on from shared memory while the next is multiplied.
 //
 // Every sum has a fixed order that depends on sizes alone, so the same call gives the same bits on every card.
 #include "hopper.cuh"
@@ -27,28 +27,14 @@ struct NormGradientArguments {
   const float* rstd;   // [rows]
   const float* scale;  // [width]: the norm's weight
   float* partials;     // [FINISHERS * tiles of rows, width]: sums over rows for the gradient of the norm's weight
-  u64* sums;           // [tiles of rows, partners, TILE_ROWS]: 0 before
+  const float* dots;   // [dotCount, rows]: of each row, parts of the sum of gradients times what they are the gradients of
   i64 rows;
   i64 inner;
   i64 accumulate;
+  i64 dotCount;
 };
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
-
-// ---- between partners
-
-// A sum with a mark that it is there, written and read as one word, so that nothing has to be waited for but the word itself.
-__device__ __forceinline__ void tell(u64* place, float sum) {
-  asm volatile("st.relaxed.gpu.global.u64 [%0], %1;" ::"l"(place), "l"(((u64)1 << 32) | __float_as_uint(sum)) : "memory");
-}
-
-__device__ __forceinline__ float hear(const u64* place) {
-  u64 word;
-  do {
-    asm volatile("ld.relaxed.gpu.global.u64 %0, [%1];" : "=l"(word) : "l"(place) : "memory");
-  } while (word >> 32 == 0);
-  return __uint_as_float((u32)word);
-}
 
 // ---- products
 
@@ -88,9 +74,9 @@ __device__ __forceinline__ void multiplyAcrossAsync(float (&d)[GROUPS][4], u64 a
 }
 // clang-format on
 
-template <int PARTNERS> // tiles of the same rows
+template <int TILES> // of the same rows
 struct NormGradient {
-  static constexpr int WIDTH = PARTNERS * COLUMNS;
+  static constexpr int WIDTH = TILES * COLUMNS;
   static constexpr int PARTS = COLUMNS / 64;
   static constexpr int STAGES = 4;
   static constexpr int STAGE_BYTES = GRADIENT_BYTES + PARTS * WEIGHT_BYTES;
@@ -121,10 +107,10 @@ struct NormGradient {
         u32 full = ring().full(n);
         await(ring().empty(n), ring().parity(n) ^ 1);
         expect(full, STAGE_BYTES);
-        copyBox(stage, a.gradients, k * DEPTH, tile / PARTNERS * TILE_ROWS, full);
+        copyBox(stage, a.gradients, k * DEPTH, tile / TILES * TILE_ROWS, full);
 #pragma unroll
         for (int part = 0; part < PARTS; part++) {
-          copyBox(stage + GRADIENT_BYTES + part * WEIGHT_BYTES, a.weights, tile % PARTNERS * COLUMNS + 64 * part, k * DEPTH, full);
+          copyBox(stage + GRADIENT_BYTES + part * WEIGHT_BYTES, a.weights, tile % TILES * COLUMNS + 64 * part, k * DEPTH, full);
         }
       }
     }
@@ -199,10 +185,10 @@ struct NormGradient {
     u32 result = shared + RESULTS + warp * FINISHER_ROWS * PITCH + (active ? 16 * lane : 0);
     u32 number = 0;
     for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x, number++) {
-      int rowTile = tile / PARTNERS;
+      int rowTile = tile / TILES;
       int begin = rowTile * TILE_ROWS + warp * FINISHER_ROWS;
       int last = (int)a.rows - 1;
-      int column = tile % PARTNERS * COLUMNS + (active ? 8 * lane : 0);
+      int column = tile % TILES * COLUMNS + (active ? 8 * lane : 0);
       const Bf16* x = a.x + column;
       const Bf16* base = (a.accumulate ? (const Bf16*)a.dx : a.x) + column;
       float4 low = *(const float4*)(a.scale + column);
@@ -213,67 +199,25 @@ struct NormGradient {
         scale[e] = active ? scale[e] : 0.0f; // lanes without columns add nothing
       }
       float reciprocal = a.rstd[min(begin + lane % FINISHER_ROWS, last)]; // of the row of this lane's number
+      float common = 0.0f; // of the row of this lane's number
+      const float* dots = a.dots + min(begin + lane % FINISHER_ROWS, last);
+#pragma unroll 4
+      for (int i = 0; i < (int)a.dotCount; i++) {
+        common += dots[i * a.rows];
+      }
       uint4 held[UNDER_WAY];
 #pragma unroll
       for (int s = 0; s < UNDER_WAY; s++) {
         held[s] = load(x, begin + s, last);
       }
-      results().awaitFull(number);
-      float mine = 0.0f; // of the row of this lane's number
-      float own[8] = {};
-#pragma unroll 1
-      for (int first = 0; first < FINISHER_ROWS; first += UNDER_WAY) {
-        float dots[UNDER_WAY];
-#pragma unroll
-        for (int s = 0; s < UNDER_WAY; s++) {
-          float values[8], gradients[8];
-          unpack(held[s], values);
-          held[s] = load(x, begin + first + s + UNDER_WAY, last);
-          loadResult(gradients, result + (first + s) * PITCH);
-          float r = __shfl_sync(FULL_MASK, reciprocal, first + s);
-          dots[s] = 0.0f;
-#pragma unroll
-          for (int e = 0; e < 8; e++) {
-            dots[s] = fmaf(gradients[e] * scale[e], values[e], dots[s]);
-            own[e] = fmaf(gradients[e], values[e] * r, own[e]);
-          }
-        }
-#pragma unroll
-        for (int distance = WARP / 2; distance > 0; distance /= 2) {
-#pragma unroll
-          for (int s = 0; s < UNDER_WAY; s++) {
-            dots[s] += __shfl_xor_sync(FULL_MASK, dots[s], distance);
-          }
-        }
-#pragma unroll
-        for (int s = 0; s < UNDER_WAY; s++) {
-          mine = lane == first + s ? dots[s] : mine;
-        }
-      }
-      u64* sums = a.sums + (i64)rowTile * (PARTNERS * TILE_ROWS) + warp * FINISHER_ROWS + lane;
-      if (lane < FINISHER_ROWS) {
-        tell(sums + tile % PARTNERS * TILE_ROWS, mine);
-      }
       uint4 before[UNDER_WAY];
 #pragma unroll
       for (int s = 0; s < UNDER_WAY; s++) {
-        held[s] = load(x, begin + s, last);
         before[s] = load(base, begin + s, last);
       }
-      if (active) {
-        float* out = a.partials + (i64)(rowTile * FINISHERS + warp) * WIDTH + column;
-        *(float4*)out = make_float4(own[0], own[1], own[2], own[3]);
-        *(float4*)(out + 4) = make_float4(own[4], own[5], own[6], own[7]);
-      }
-      float common = 0.0f; // of the row of this lane's number
-      if (lane < FINISHER_ROWS) {
-#pragma unroll
-        for (int partner = 0; partner < PARTNERS; partner++) {
-          common += hear(sums + partner * TILE_ROWS);
-        }
-      }
-      __syncwarp();
-      common = common * reciprocal * reciprocal * reciprocal / WIDTH;
+      results().awaitFull(number);
+      float own[8] = {};
+      common = common * reciprocal * reciprocal / WIDTH; // the dots have one reciprocal already
 #pragma unroll 1
       for (int first = 0; first < FINISHER_ROWS; first += UNDER_WAY) {
 #pragma unroll
@@ -289,6 +233,7 @@ struct NormGradient {
           float c = __shfl_sync(FULL_MASK, common, first + s);
 #pragma unroll
           for (int e = 0; e < 8; e++) {
+            own[e] = fmaf(gradients[e], values[e] * r, own[e]);
             gradients[e] = fmaf(gradients[e] * scale[e], r, -values[e] * c);
             values[e] = values[e] * r * scale[e];
           }
@@ -307,6 +252,11 @@ struct NormGradient {
           }
         }
       }
+      if (active) {
+        float* out = a.partials + (i64)(rowTile * FINISHERS + warp) * WIDTH + column;
+        *(float4*)out = make_float4(own[0], own[1], own[2], own[3]);
+        *(float4*)(out + 4) = make_float4(own[4], own[5], own[6], own[7]);
+      }
       __syncwarp();
       results().release(number);
     }
@@ -315,7 +265,7 @@ struct NormGradient {
   static __device__ __forceinline__ void run(const NormGradientArguments& a) {
     extern __shared__ __align__(1024) unsigned char sharedTiles[];
     NormGradient self = {
-        a, sharedAddress(sharedTiles), ((int)a.rows + TILE_ROWS - 1) / TILE_ROWS * PARTNERS, ((int)a.inner + DEPTH - 1) / DEPTH};
+        a, sharedAddress(sharedTiles), ((int)a.rows + TILE_ROWS - 1) / TILE_ROWS * TILES, ((int)a.inner + DEPTH - 1) / DEPTH};
     if (threadIdx.x == 0) {
       self.start();
     }
@@ -342,34 +292,10 @@ struct NormGradient {
 
 // ---- kernels
 
-// out [columns] += the sums of the columns of partials [number, columns]; words [wordCount] become 0. A block of 32 x 32 takes 32 columns.
-extern "C" __global__ void __launch_bounds__(1024) normWeightGradient(
-    float* out, const float* partials, int number, int columns, u64* words, int wordCount) {
-  __shared__ float sums[WARP][WARP + 1];
-  int thread = threadIdx.y * WARP + threadIdx.x;
-  for (int i = blockIdx.x * 1024 + thread; i < wordCount; i += gridDim.x * 1024) {
-    words[i] = 0;
-  }
-  int c = blockIdx.x * WARP + threadIdx.x;
-  float sum = 0.0f;
-  if (c < columns) {
-    for (int row = threadIdx.y; row < number; row += WARP) {
-      sum += partials[(i64)row * columns + c];
-    }
-  }
-  sums[threadIdx.y][threadIdx.x] = sum;
-  __syncthreads();
-  float total = reduceTeam<WARP, Sum>(sums[threadIdx.x][threadIdx.y]); // warp y adds the lanes of column y
-  int column = blockIdx.x * WARP + threadIdx.y;
-  if (threadIdx.x == 0 && column < columns) {
-    out[column] += total;
-  }
-}
-
-#define HOPPER_NORM_GRADIENT(name, PARTNERS)                                                          \
+#define HOPPER_NORM_GRADIENT(name, TILES)                                                          \
   extern "C" __global__ void __launch_bounds__(NORM_THREADS, 1) name(                         \
       const __grid_constant__ NormGradientArguments arguments) {                              \
-    ON_HOPPER(NormGradient<PARTNERS>::run(arguments));                                         \
+    ON_HOPPER(NormGradient<TILES>::run(arguments));                                         \
   }
 
 HOPPER_NORM_GRADIENT(hopperNormGradient3, 3)

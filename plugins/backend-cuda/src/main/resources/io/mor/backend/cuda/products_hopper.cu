@@ -50,6 +50,7 @@ struct GatedBackwardArguments {
   Bf16* activated;   // [rows, feedForward]
   const Bf16* gate;  // [rows, feedForward] each
   const Bf16* up;
+  float* products;   // [tiles of columns, rows]: of each row the sum over a tile of its gradients times gate and up; or null
   i64 rows;
   i64 inner;
   i64 feedForward;
@@ -470,7 +471,9 @@ struct GatedBackward {
     }
   }
 
-  static __device__ __forceinline__ void differentiate(uint4 (&results)[3], const uint4& sums, const uint4& gate, const uint4& up) {
+  // also the sum of gate times its gradient and up times its own
+  static __device__ __forceinline__ float differentiate(uint4 (&results)[3], const uint4& sums, const uint4& gate, const uint4& up) {
+    float product = 0.0f;
     const u32 d[4] = {sums.x, sums.y, sums.z, sums.w};
     const u32 g[4] = {gate.x, gate.y, gate.z, gate.w};
     const u32 u[4] = {up.x, up.y, up.z, up.w};
@@ -488,6 +491,7 @@ struct GatedBackward {
         result[0][e] = fmaf(silu, 1.0f - s, s) * y * slope;
         result[1][e] = silu * slope;
         result[2][e] = silu * y;
+        product = fmaf(result[0][e], x, fmaf(result[1][e], y, product));
       }
 #pragma unroll
       for (int i = 0; i < 3; i++) {
@@ -498,6 +502,7 @@ struct GatedBackward {
     for (int i = 0; i < 3; i++) {
       results[i] = make_uint4(words[i][0], words[i][1], words[i][2], words[i][3]);
     }
+    return product;
   }
 
   // What a lane needs of a tile to find its own eight columns of a part in a row.
@@ -505,14 +510,15 @@ struct GatedBackward {
     i64 at; // in a matrix of feedForward columns, of the tile's first row
     int row;
     int parts;
+    int column; // of tiles
   };
 
   static __device__ __forceinline__ Place placeOf(const Arguments& a, int number, int tiles, int columns) {
     if (number >= tiles) {
-      return {0, 0, 0};
+      return {0, 0, 0, 0};
     }
     Tile tile = tileOf<GatedBackward>(number, columns);
-    return {tile.row * a.feedForward + tile.column * COLUMNS + threadIdx.x % 8 * 8, tile.row, parts(a, tile.column)};
+    return {tile.row * a.feedForward + tile.column * COLUMNS + threadIdx.x % 8 * 8, tile.row, parts(a, tile.column), tile.column};
   }
 
   // The row of a lane in a step of its warp.
@@ -555,11 +561,12 @@ struct GatedBackward {
             halves.awaitFull(n);
           }
           u32 half = sums + halves.place(n) * HALF_BYTES;
+          float product = 0.0f;
 #pragma unroll
           for (int part = 0; part < PARTS; part++) {
             if (part < place.parts) {
               uint4 results[3];
-              differentiate(results, loadShared(chunkAt<64>(half + part * PART_BYTES, row % 64, threadIdx.x % 8)), gate[s][part], up[s][part]);
+              product += differentiate(results, loadShared(chunkAt<64>(half + part * PART_BYTES, row % 64, threadIdx.x % 8)), gate[s][part], up[s][part]);
               if (place.row + row < a.rows) {
                 i64 at = place.at + row * a.feedForward + 64 * part;
                 Bf16* packed = a.packed + (at + (i64)(place.row + row) * a.feedForward);
@@ -570,6 +577,13 @@ struct GatedBackward {
             }
             load(gate[s][part], up[s][part], a, ahead, part, rowAhead);
           }
+#pragma unroll
+          for (int distance = 4; distance > 0; distance /= 2) { // eight lanes have a row
+            product += __shfl_xor_sync(FULL_MASK, product, distance);
+          }
+          storeIf(
+              a.products + (i64)place.column * a.rows + place.row + row, product,
+              a.products != nullptr && threadIdx.x % 8 == 0 && place.row + row < a.rows);
           if (step % (STEPS / 2) == STEPS / 2 - 1) {
             __syncwarp();
             halves.release(n);

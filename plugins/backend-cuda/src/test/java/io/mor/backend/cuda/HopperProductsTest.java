@@ -95,6 +95,8 @@ class HopperProductsTest {
         double[] dx = new double[size];
         double[] normed = new double[size];
         double[] dscale = new double[width];
+        int parts = 3;
+        float[] dots = new float[parts * rows];
         for (int row = 0; row < rows; row++) {
             double dot = 0;
             for (int c = 0; c < width; c++) {
@@ -103,6 +105,9 @@ class HopperProductsTest {
                 dscale[c] += arrived[i] * x[i] * rstd[row];
                 normed[i] = x[i] * rstd[row] * scale[c];
             }
+            for (int part = 0; part < parts; part++) {
+                dots[part * rows + row] = (float) (dot * rstd[row] * (part == 0 ? 2 : -0.5));
+            }
             double common = dot * Math.pow(rstd[row], 3) / width;
             for (int c = 0; c < width; c++) {
                 int i = row * width + c;
@@ -110,7 +115,7 @@ class HopperProductsTest {
             }
         }
         HopperNormGradient gradient = new HopperNormGradient(context);
-        long[] in = {narrow(packed), narrow(weights), narrow(x), full(rstd), full(scale)};
+        long[] in = {narrow(packed), narrow(weights), narrow(x), full(rstd), full(scale), full(dots)};
         float[][][] results = new float[3][3][];
         for (int run = 0; run < results.length; run++) {
             boolean again = run < 2; // in the last run nobody wants the normed rows
@@ -119,7 +124,7 @@ class HopperProductsTest {
             long dxAt = narrow(guarded);
             long normedAt = untouched(size);
             long dscaleAt = full(new float[width]);
-            assertTrue(gradient.launchAnyRows(
+            assertTrue(gradient.launch(
                     dxAt,
                     dscaleAt,
                     again ? normedAt : 0,
@@ -131,6 +136,8 @@ class HopperProductsTest {
                     inner,
                     width,
                     in[1],
+                    in[5],
+                    parts,
                     accumulate));
             results[run][0] = read(dxAt, size);
             results[run][1] = read(normedAt, size);
@@ -167,11 +174,11 @@ class HopperProductsTest {
                 "a width that is no multiple of 64");
         assertFalse(products.gatedLinears(place, place, place, place + 8, 8, 64, 64, place), "an odd address");
         assertFalse(
-                products.gatedBackward(place, place, place, place, place, 8, 64, 96, place),
+                products.gatedBackward(place, place, place, place, place, 8, 64, 96, place, 0),
                 "a width that is no multiple of 64");
         assertFalse(
                 new HopperNormGradient(context)
-                        .launchAnyRows(place, place, place, place, place, place, place, 8, 64, 320, place, false),
+                        .launch(place, place, place, place, place, place, place, 8, 64, 320, place, place, 1, false),
                 "a width without a kernel");
         assertFalse(
                 products.linears(new long[0], new int[0], new boolean[0], place, 8, 64, place, place, place),
@@ -264,14 +271,25 @@ class HopperProductsTest {
         float[] up = normal(size, 1);
         long[] in = {narrow(gate), narrow(up), narrow(dy), narrow(weights)};
         double[] product = product(dy, weights, rows, width, feedForward, true);
-        float[][][] results = new float[2][2][];
+        int parts = HopperProducts.gatedDots(feedForward);
+        float[][][] results = new float[2][3][];
         for (float[][] result : results) {
             long packed = untouched(2 * size);
             long activated = untouched(size);
-            assertTrue(products.gatedBackward(packed, activated, in[0], in[1], in[2], rows, width, feedForward, in[3]));
+            long dots = full(new float[parts * rows]);
+            assertTrue(products.gatedBackward(
+                    packed, activated, in[0], in[1], in[2], rows, width, feedForward, in[3], dots));
             result[0] = read(packed, 2 * size);
             result[1] = read(activated, size);
+            float[] ofParts = new float[parts * rows];
+            context.transfers.read(dots, false, ofParts);
+            result[2] = new float[rows];
+            for (int i = 0; i < ofParts.length; i++) {
+                result[2][i % rows] += ofParts[i];
+            }
         }
+        double[] dots = new double[rows];
+        double squares = 0; // of what is added up, which may cancel
         double[] packed = new double[2 * size];
         double[] activated = new double[size];
         for (int i = 0; i < size; i++) {
@@ -280,10 +298,20 @@ class HopperProductsTest {
             packed[at] = product[i] * up[i] * sigmoid * (1 + gate[i] * (1 - sigmoid));
             packed[at + feedForward] = product[i] * gate[i] * sigmoid;
             activated[i] = gate[i] * sigmoid * up[i];
+            double term = packed[at] * gate[i] + packed[at + feedForward] * up[i];
+            dots[i / feedForward] += term;
+            squares += term * term;
         }
         String what = rows + " rows, " + width + " to " + feedForward;
         assertClose("gradients of " + what, packed, results[0][0]);
         assertClose("activated of " + what, activated, results[0][1]);
+        double difference = 0;
+        for (int row = 0; row < rows; row++) {
+            difference += Math.pow(results[0][2][row] - dots[row], 2);
+        }
+        double relative = Math.sqrt(difference / squares);
+        assertTrue(relative < MOST, "sums over rows of " + what + ": " + relative + " of the terms, seed " + SEED);
+        assertArrayEquals(results[0][2], results[1][2], what + ": the same bits each time");
         assertArrayEquals(results[0][0], results[1][0], what + ": the same bits each time");
         assertArrayEquals(results[0][1], results[1][1], what + ": the same bits each time");
     }
