@@ -290,7 +290,7 @@ static void hopperQueryGradientWith(Attention& a, K kernel, int groups, int stag
       packed.address ? packed.address : a.dq.address(), packed.address ? packed.pitch : a.dq.pitch, a.q.address(), a.q.pitch,
       a.k.address(), a.k.pitch, a.v.address(), a.v.pitch, a.dout.address(), a.dout.pitch, a.statistics, a.products, a.ranges, a.bounds,
       a.queryItems, a.queryItemCount, a.bound, a.counted(), a.keyBound, a.keysCounted(), a.padded, s.heads, s.kvHeads, a.scale(),
-      (const float4*)packed.angles);
+      (const float4*)packed.angles, nullptr);
 }
 
 template <class K>
@@ -304,7 +304,7 @@ static void hopperKeyGradientWith(Attention& a, K kernel, int groups, int stages
       dk, packed.address ? packed.pitch : a.dk.pitch, dv, packed.address ? packed.pitch : a.dv.pitch, a.q.address(), a.q.pitch,
       a.k.address(), a.k.pitch, a.v.address(), a.v.pitch, a.dout.address(), a.dout.pitch, a.statistics, a.products, a.ranges, a.bounds,
       a.keyItems, a.keyItemCount, a.bound, a.counted(), a.keyBound, a.keysCounted(), a.padded, s.heads, s.kvHeads, a.scale(), s.accumulate,
-      (const float4*)packed.angles);
+      (const float4*)packed.angles, nullptr);
 }
 
 // ---- the launches for Hopper, gradients in one pass

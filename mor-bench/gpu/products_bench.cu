@@ -441,6 +441,7 @@ struct GatedCase {
             again.device,
             gate.device,
             up.device,
+            nullptr,
             rows,
             inner,
             forward};
