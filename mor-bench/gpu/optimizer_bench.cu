@@ -268,7 +268,7 @@ int main(int argc, char** argv) {
     narrowSwiGlu<<<blocks, 256>>>(at(p, 0), at(g, 0), at(m, 0), 32768, nullptr, vectors);
   });
   layer("narrowSwiGluBackward 2560", 2560, 6, [&](int blocks, int vectors) {
-    narrowSwiGluBackward<<<blocks, 256>>>(at(p, 0), at(p, 1), at(p, 2), at(g, 0), at(m, 0), at(m, 1), 32768, nullptr, vectors);
+    narrowSwiGluBackward<<<blocks, 256>>>(at(p, 0), at(p, 1), at(p, 2), at(g, 0), at(m, 0), at(m, 1), 32768, nullptr, vectors, vectors);
   });
   return 0;
 }

@@ -57,6 +57,38 @@ class KernelSourceTest {
         }
     }
 
+    /** They launch kernels with arguments of their own, so a change of a kernel can break them. In the full profile, for it takes two minutes. */
+    @Test
+    void nvccCompilesTheBenchmarksOfKernels() throws IOException, InterruptedException {
+        assumeTrue(
+                "full".equals(System.getProperty("mor.test.profile")),
+                "skipped, the benchmarks of kernels are compiled in the full profile");
+        Optional<Path> nvcc = onPath("nvcc");
+        assumeTrue(nvcc.isPresent(), "skipped, nvcc is not on the PATH");
+        for (String file : KernelSource.FILES) {
+            write(KernelSource.of(file));
+        }
+        try (Stream<Path> sources = Files.list(Path.of("..", "..", "mor-bench", "gpu"))) {
+            List<Path> benchmarks =
+                    sources.filter(source -> source.toString().endsWith(".cu")).toList();
+            assertTrue(benchmarks.size() >= 3, benchmarks.toString());
+            for (Path benchmark : benchmarks) {
+                run(List.of(
+                        nvcc.get().toString(),
+                        "-c",
+                        "-std=c++17",
+                        "--fmad=false",
+                        "-gencode",
+                        "arch=compute_90a,code=sm_90a",
+                        "-I",
+                        folder.toString(),
+                        "-o",
+                        folder.resolve(benchmark.getFileName() + ".o").toString(),
+                        benchmark.toString()));
+            }
+        }
+    }
+
     private void compile(Path nvcc, String target, String file) throws IOException, InterruptedException {
         boolean isMachineCode = target.contains("code=sm");
         Path out = folder.resolve(file + (isMachineCode ? ".cubin" : ".ptx"));
