@@ -17,6 +17,7 @@
 #include "flash.cu"
 #include "flash_decode.cu"
 #include "flash_hopper.cu"
+#include "flash_gradient_hopper.cu"
 #include "narrow.cu"
 
 // other cuts than the backend's, to compare

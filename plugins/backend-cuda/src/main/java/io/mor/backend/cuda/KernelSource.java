@@ -31,6 +31,7 @@ record KernelSource(String name, String text, List<Header> headers) {
             "narrow.cu",
             "flash.cu",
             "flash_hopper.cu",
+            "flash_gradient_hopper.cu",
             "flash_decode.cu",
             "products_hopper.cu",
             "norm_hopper.cu");

@@ -20,7 +20,7 @@ final class OnePassGradient extends KernelFamily {
     private static final int KEPT = 16;
     private static final int HEAD = 64;
     private static final int ROW_TILE = AttentionPlans.ROW_TILE;
-    private static final int KEY_ITEM = 192; // keys of a block at a time, as in flash_hopper.cu
+    private static final int KEY_ITEM = 192; // keys of a block at a time, as in flash_gradient_hopper.cu
     private static final int THREADS = 512;
     private static final int PLAN_THREADS = 1024;
     /** Keys and values twice, four stages of queries and output gradients, the scores' gradients twice; what lies beside them; barriers. */
