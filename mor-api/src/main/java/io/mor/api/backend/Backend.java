@@ -532,7 +532,7 @@ public interface Backend extends AutoCloseable {
     /**
      * What arrives at the projections' weights.
      *
-     * @param dweights empty where none is wanted
+     * @param dweights of the shapes of the projections' weights: set, or added to with {@code accumulate}; empty where none is wanted
      * @param x the rows that the projections were made of
      */
     default void packedWeightGradients(
@@ -582,11 +582,12 @@ public interface Backend extends AutoCloseable {
      * {@link #packedInputGradient} of projections of a norm's result, and what arrives at the norm's rows and weight with it, as
      * {@link #rmsNormBackward(Tensor, Tensor, Tensor, Tensor, Tensor, Optional, Tensor, boolean)}.
      *
-     * @param dx of the norm's rows: set, or added to with {@code accumulate}
-     * @param dweight of the norm's weight, always added to
+     * @param dx {@code [rows, columns]} of the norm's rows: set, or added to with {@code accumulate}
+     * @param dweight in the shape of the norm's weight, always added to
      * @param normed receives {@link #rmsNorm} again, the same bits as on the way forward, if it is there; otherwise nothing changes
      * @param dnormed memory like {@code dx} for what arrives at the norm's result; what it holds afterwards is unspecified
-     * @param packed as {@link #packedInputGradient} takes it, of projections of what {@link #rmsNorm} gave for these rows, with what they gave
+     * @param packed as {@link #packedInputGradient} takes it, of projections of what {@link #rmsNorm} gave for these rows, with what they gave: what they
+     *     gave and what arrives at it may stand for the product of the two rows that the norm's gradient needs
      */
     default void packedInputGradientThroughNorm(
             Tensor dx,

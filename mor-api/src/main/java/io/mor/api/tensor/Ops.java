@@ -191,7 +191,7 @@ public interface Ops {
     /**
      * A norm that was taken, as its gradient needs it.
      *
-     * @param x its rows
+     * @param x its rows, {@code [rows, columns]}
      * @param weight {@code [1, columns]}, or a row for each variant
      * @param variant which row of the weight each row takes, {@code int [rows]}
      * @param epsilon added to the mean square
