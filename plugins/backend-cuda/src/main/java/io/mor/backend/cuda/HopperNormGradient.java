@@ -23,9 +23,13 @@ final class HopperNormGradient extends KernelFamily {
         super(context);
     }
 
-    /** Whether there is a kernel for a width, and rows enough for it. */
-    static boolean takes(int rows, int width) {
-        return rows >= LEAST_ROWS && hasWidth(width);
+    /** Whether there is a kernel for a width on this card, and rows enough for it. */
+    boolean takes(int rows, int width) {
+        return rows >= LEAST_ROWS && hasWidth(width) && isHopper();
+    }
+
+    private boolean isHopper() {
+        return context.device.major == 9 && context.device.minor == 0;
     }
 
     private static boolean hasWidth(int width) {
@@ -61,8 +65,7 @@ final class HopperNormGradient extends KernelFamily {
             long dots,
             int dotCount,
             boolean accumulate) {
-        if (context.device.major != 9
-                || context.device.minor != 0
+        if (!isHopper()
                 || !hasWidth(width)
                 || rows < 1
                 || inner < 8

@@ -68,7 +68,7 @@ final class PackedGradients extends KernelFamily {
     void gatedLinearsGradient(
             Tensor packed, Tensor inner, boolean wantsInner, Tensor gate, Tensor up, Tensor dout, Tensor down) {
         int parts = HopperProducts.gatedDots(gate.columns());
-        long parting = HopperNormGradient.takes(packed.rows(), down.rows()) ? dots(parts, packed.rows()) : 0;
+        long parting = throughNorm.takes(packed.rows(), down.rows()) ? dots(parts, packed.rows()) : 0;
         // where the way forward was in one pass too, so that inner has its bits
         boolean inOnePass = gate.rows() >= ProjectionKernels.LEAST_ROWS
                 && areVectors(inner, gate, up, dout)
@@ -105,10 +105,8 @@ final class PackedGradients extends KernelFamily {
             List<Ops.Projection> layers) {
         Ops.Rotation rotation = layers.getFirst().rotation().orElseThrow();
         int parts = shape.heads() + shape.kvHeads();
-        long parting = HopperNormGradient.takes(
-                        packed.rows(), layers.getFirst().weight().columns())
-                ? dots(parts, packed.rows())
-                : 0;
+        long parting =
+                throughNorm.takes(packed.rows(), layers.getFirst().weight().columns()) ? dots(parts, packed.rows()) : 0;
         boolean done = attention.backwardPacked(
                 targetBytes(packed),
                 packed.columns(),
