@@ -100,7 +100,7 @@ final class HopperNormGradient extends KernelFamily {
                 .pointer(partials)
                 .integer(FINISHERS * rowTiles)
                 .integer(width)
-                .launch(Math.ceilDiv(width, 32), 1, 1, 32, 32, 0);
+                .launch(width / RowKernels.PARTIAL_COLUMNS, 1, 1, 1024, 1, 0);
         return true;
     }
 }

@@ -17,17 +17,23 @@ final class HopperProducts extends KernelFamily {
     private static final int PART_BYTES = 64 * 64 * 2; // of 64 columns of a tile in a stage
     private static final int BARRIERS_BYTES = 128; // at most
 
+    /** From which on a gated unit is made by pairs of blocks: with fewer rows pairs share the work less evenly than they gain. */
+    static final int LEAST_ROWS_IN_PAIRS = 16384;
+
     /** How a kernel cuts its work; the numbers of its structure in products_hopper.cu. */
     private enum Cut {
-        LINEARS(256, TILE_ROWS * HEAD / 2 * 8, 384),
-        GATED(256, 8 * 2 * 16 * 64 * 2, 384),
-        GATED_BACKWARD(192, 6 * PART_BYTES, 512);
+        LINEARS(1, 256, TILE_ROWS * HEAD / 2 * 8, 384),
+        GATED(1, 256, 8 * 2 * 16 * 64 * 2, 384),
+        GATED_IN_PAIRS(2, 256, 8 * 2 * 16 * 64 * 2, 384),
+        GATED_BACKWARD(1, 192, 6 * PART_BYTES, 512);
 
+        final int team; // blocks that bring weights together
         final int columns; // of a tile of the product
         final int sharedBytes;
         final int threads;
 
-        Cut(int columns, int besideBytes, int threads) {
+        Cut(int team, int columns, int besideBytes, int threads) {
+            this.team = team;
             this.columns = columns;
             this.sharedBytes = STAGES * (LEFT_BYTES + columns / 64 * PART_BYTES) + besideBytes + BARRIERS_BYTES;
             this.threads = threads;
@@ -115,7 +121,8 @@ final class HopperProducts extends KernelFamily {
                 || !areAligned(gate, up, activated)) {
             return false;
         }
-        Kernels launch = kernel("hopperGatedLinears")
+        Cut cut = rows >= LEAST_ROWS_IN_PAIRS ? Cut.GATED_IN_PAIRS : Cut.GATED;
+        Kernels launch = kernel(cut == Cut.GATED ? "hopperGatedLinears" : "hopperGatedLinearsInPairs")
                 .words(map(x, rows, width, TILE_ROWS))
                 .words(map(weights, 2 * feedForward, width, 128))
                 .words(map(gate, rows, feedForward, 16))
@@ -125,7 +132,7 @@ final class HopperProducts extends KernelFamily {
                 .wide(width)
                 .wide(feedForward);
         note(rows, width, 2 * feedForward, 3.0 * rows * feedForward);
-        launch(launch, Cut.GATED, rows, 2 * feedForward);
+        launch(launch, cut, rows, 2 * feedForward);
         return true;
     }
 
@@ -209,7 +216,8 @@ final class HopperProducts extends KernelFamily {
     }
 
     private void launch(Kernels launch, Cut cut, int rows, int columns) {
-        long tiles = (long) Math.ceilDiv(rows, TILE_ROWS) * Math.ceilDiv(columns, cut.columns);
-        launch.launch((int) Math.min(tiles, context.device.multiprocessors), 1, 1, cut.threads, 1, cut.sharedBytes);
+        long tiles = (long) Math.ceilDiv(rows, TILE_ROWS * cut.team) * Math.ceilDiv(columns, cut.columns);
+        int teams = (int) Math.min(tiles, context.device.multiprocessors / cut.team);
+        launch.launch(teams * cut.team, 1, 1, cut.threads, 1, cut.sharedBytes);
     }
 }

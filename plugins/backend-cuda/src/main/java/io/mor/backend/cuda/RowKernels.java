@@ -10,6 +10,9 @@ final class RowKernels extends KernelFamily {
 
     private static final int COLUMN_CHUNK = 256; // rows that one block sums
     private static final int WIDEST_NORM = 2048; // columns that a warp holds in registers
+    /** Columns of a block of narrowAddPartials. */
+    static final int PARTIAL_COLUMNS = 8;
+
     private static final int NORM_BLOCKS = 264; // that deal rows among them in a norm's gradient, on every card alike
     private static final int WIDEST_LOSS = 65536; // logits that a block holds in registers
 
@@ -232,7 +235,7 @@ final class RowKernels extends KernelFamily {
                         .pointer(partials)
                         .integer(blocks)
                         .integer(columns)
-                        .launch((columns + 31) / 32, 1, 1, 32, 32, 0);
+                        .launch(columns / PARTIAL_COLUMNS, 1, 1, 1024, 1, 0);
             }
             return;
         }

@@ -165,6 +165,65 @@ __device__ __forceinline__ void copyGroups(u32 to, const TensorMap& map, int col
       : "memory");
 }
 
+// ---- pairs of blocks
+
+// A block by itself, or two of a cluster that make tiles of the same weights at the same time: each brings half of them to both, so that they leave the
+// second-level cache once for two.
+template <int BLOCKS>
+struct Team {
+  static constexpr int SIZE = BLOCKS;
+  static_assert(SIZE == 1 || SIZE == 2);
+
+  static __device__ __forceinline__ int rank() {
+    u32 rank = 0;
+    if constexpr (SIZE == 2) {
+      asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+    }
+    return (int)rank;
+  }
+  static __device__ __forceinline__ int number() { return blockIdx.x / SIZE; }
+  static __device__ __forceinline__ int count() { return gridDim.x / SIZE; }
+
+  // by all threads: barriers that were started can be used; or nobody uses the other block's shared memory any more
+  static __device__ __forceinline__ void sync() {
+    if constexpr (SIZE == 2) {
+      asm volatile("barrier.cluster.arrive.aligned;\nbarrier.cluster.wait.aligned;" ::: "memory");
+    } else {
+      __syncthreads();
+    }
+  }
+
+  // A box to the same place in each block, where the barrier at the same place hears of it.
+  static __device__ __forceinline__ void copyBoxToAll(u32 to, const TensorMap& map, int column, int row, u32 barrier) {
+    if constexpr (SIZE == 2) {
+      asm volatile(
+          "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1, {%2, %3}], [%4], %5;" ::"r"(to),
+          "l"(&map), "r"(column), "r"(row), "r"(barrier), "h"((unsigned short)3)
+          : "memory");
+    } else {
+      copyBox(to, map, column, row, barrier);
+    }
+  }
+
+  // By each warp when its products have read a stage. Nothing was written that the other block must see, so it does without a fence of the cluster,
+  // which would cost more than the pair gains.
+  template <int STAGES>
+  static __device__ __forceinline__ void release(const Ring<STAGES>& ring, u32 n) {
+    if constexpr (SIZE == 2) {
+      int to = threadIdx.x % WARP;
+      if (to < SIZE) {
+        u32 remote;
+        asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(remote) : "r"(ring.empty(n)), "r"(to));
+        asm volatile("mbarrier.arrive.shared::cluster.b64 _, [%0];" ::"r"(remote) : "memory");
+      }
+    } else {
+      ring.release(n);
+    }
+  }
+};
+
+// ---- stores by the copy engine
+
 // Shared memory to a box of a matrix; what lies outside the matrix is not written.
 __device__ __forceinline__ void storeBox(const TensorMap& map, int column, int row, u32 from) {
   asm volatile(

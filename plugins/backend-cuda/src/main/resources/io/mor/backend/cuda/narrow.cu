@@ -442,22 +442,42 @@ VECTOR_KERNEL(narrowNormBackward,
     (uint4* dx, float* partials, uint4* normed, const uint4* x, const float* rstd, const float* weight, const uint4* dy, int bound, const int* count, int vectors, int accumulate),
     (dx, partials, normed, x, rstd, weight, dy, bound, count, vectors, accumulate))
 
-// out [columns] += the sums of the columns of partials [number, columns]; a block of 32 x 32 takes 32 columns
+// out [columns] += the sums of the columns of partials [number, columns]; a block takes 8 columns, so that many blocks share what is read. Two threads
+// have a row.
+#define PARTIAL_COLUMNS 8
 extern "C" __global__ void __launch_bounds__(1024) narrowAddPartials(float* out, const float* partials, int number, int columns) {
-  __shared__ float sums[WARP][WARP + 1];
-  int c = blockIdx.x * WARP + threadIdx.x;
-  float sum = 0.0f;
-  if (c < columns) {
-    for (int row = threadIdx.y; row < number; row += WARP) {
-      sum += partials[(i64)row * columns + c];
+  __shared__ float sums[WARP][PARTIAL_COLUMNS];
+  const float4* from = (const float4*)(partials + blockIdx.x * PARTIAL_COLUMNS) + threadIdx.x % 2;
+  int pitch = columns / 4;
+  float own[4] = {};
+#pragma unroll 4
+  for (int row = threadIdx.x / 2; row < number; row += 512) {
+    float4 value = from[(i64)row * pitch];
+    own[0] += value.x;
+    own[1] += value.y;
+    own[2] += value.z;
+    own[3] += value.w;
+  }
+#pragma unroll
+  for (int distance = 2; distance < WARP; distance *= 2) {
+#pragma unroll
+    for (int e = 0; e < 4; e++) {
+      own[e] += __shfl_xor_sync(FULL_MASK, own[e], distance);
     }
   }
-  sums[threadIdx.y][threadIdx.x] = sum;
+  if (threadIdx.x % WARP < 2) {
+#pragma unroll
+    for (int e = 0; e < 4; e++) {
+      sums[threadIdx.x / WARP][threadIdx.x % 2 * 4 + e] = own[e];
+    }
+  }
   __syncthreads();
-  float total = reduceTeam<WARP, Sum>(sums[threadIdx.x][threadIdx.y]); // warp y adds the lanes of column y
-  int column = blockIdx.x * WARP + threadIdx.y;
-  if (threadIdx.x == 0 && column < columns) {
-    out[column] += total;
+  int column = threadIdx.x / WARP;
+  if (column < PARTIAL_COLUMNS) { // a warp each
+    float total = reduceTeam<WARP, Sum>(sums[threadIdx.x % WARP][column]);
+    if (threadIdx.x % WARP == 0) {
+      out[blockIdx.x * PARTIAL_COLUMNS + column] += total;
+    }
   }
 }
 

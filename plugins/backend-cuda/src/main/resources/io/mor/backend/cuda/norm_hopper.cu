@@ -129,7 +129,7 @@ struct NormGradient {
     }
   }
 
-  // eight elements of a row; of the last for those behind it, because a load under a condition would hold up those after it
+  // eight elements of a row; of the last of the warp for those behind it, because a load under a condition would hold up those after it
   static __device__ __forceinline__ uint4 load(const Bf16* from, int row, int last) {
     return *(const uint4*)(from + (i64)min(row, last) * WIDTH);
   }
@@ -138,6 +138,27 @@ struct NormGradient {
     uint4 v;
     asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "r"(from) : "memory");
     unpack(v, to);
+  }
+
+  // The sum of all parts of a row's; two lanes have the row, one for even parts and one for odd, and all loads are under way at once.
+  __device__ __forceinline__ float dotOf(int row) const {
+    constexpr int PARTS_AT_ONCE = 12; // of a lane
+    static_assert(2 * FINISHER_ROWS == WARP);
+    int count = (int)a.dotCount;
+    float sum = 0.0f;
+#pragma unroll 1
+    for (int first = threadIdx.x % WARP / FINISHER_ROWS; first < count; first += 2 * PARTS_AT_ONCE) {
+      float part[PARTS_AT_ONCE];
+#pragma unroll
+      for (int i = 0; i < PARTS_AT_ONCE; i++) {
+        part[i] = a.dots[min(first + 2 * i, count - 1) * a.rows + row];
+      }
+#pragma unroll
+      for (int i = 0; i < PARTS_AT_ONCE; i++) {
+        sum += first + 2 * i < count ? part[i] : 0.0f;
+      }
+    }
+    return sum + __shfl_xor_sync(FULL_MASK, sum, FINISHER_ROWS);
   }
 
   __device__ __forceinline__ void finish() const {
@@ -149,7 +170,7 @@ struct NormGradient {
     for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x, number++) {
       int rowTile = tile / TILES;
       int begin = rowTile * TILE_ROWS + warp * FINISHER_ROWS;
-      int last = (int)a.rows - 1;
+      int last = min((int)a.rows, begin + FINISHER_ROWS) - 1;
       int column = tile % TILES * COLUMNS + (active ? 8 * lane : 0);
       const Bf16* x = a.x + column;
       const Bf16* base = (a.accumulate ? (const Bf16*)a.dx : a.x) + column;
@@ -161,12 +182,6 @@ struct NormGradient {
         scale[e] = active ? scale[e] : 0.0f; // lanes without columns add nothing
       }
       float reciprocal = a.rstd[min(begin + lane % FINISHER_ROWS, last)]; // of the row of this lane's number
-      float common = 0.0f; // of the row of this lane's number
-      const float* dots = a.dots + min(begin + lane % FINISHER_ROWS, last);
-#pragma unroll 4
-      for (int i = 0; i < (int)a.dotCount; i++) {
-        common += dots[i * a.rows];
-      }
       uint4 held[UNDER_WAY];
 #pragma unroll
       for (int s = 0; s < UNDER_WAY; s++) {
@@ -177,6 +192,7 @@ struct NormGradient {
       for (int s = 0; s < UNDER_WAY; s++) {
         before[s] = load(base, begin + s, last);
       }
+      float common = dotOf(min(begin + lane % FINISHER_ROWS, last)); // of the same row
       results().awaitFull(number);
       float own[8] = {};
       common = common * reciprocal * reciprocal / WIDTH; // the dots have one reciprocal already

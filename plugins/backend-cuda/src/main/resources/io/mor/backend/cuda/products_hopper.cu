@@ -1,7 +1,7 @@
 // Matrix products in bfloat16 on Hopper (compute capability 9.0) that do in their last step what else would be a pass over their results: heads
 // rotated and dealt to their tensors, a gated unit, a gated unit's gradient. Elsewhere the kernels are empty.
 //
-// A block stays on its multiprocessor and makes tiles of 128 rows by 256 or 192 columns, columns first, so that rows are read from far memory once.
+// A block stays on its multiprocessor, by itself or with another that makes the tiles below, and makes tiles of 128 rows by 256 or 192 columns, columns first, so that rows are read from far memory once.
 // One thread lets the copy engine bring 64 columns of both factors at a time; two warpgroups of 64 rows each multiply. What is to be done with the
 // results of a tile is done while the next tile is multiplied, so that the tensor cores do not wait for it and what it reads and writes is spread over
 // the whole time: piece by piece between the products, with the results held in registers, or, for the gradient of a gated unit, which moves the most
@@ -65,14 +65,20 @@ struct Tile {
   int column; // number of the tile
 };
 
+// A team's blocks make tiles one below the other.
 template <class Product>
 __device__ __forceinline__ Tile tileOf(int number, int columnTiles) {
+  typedef typename Product::Blocks Blocks;
   int rows = number / columnTiles;
-  return {rows * TILE_ROWS, Product::TURNS ? (number + rows) % columnTiles : number - rows * columnTiles};
+  return {
+      (rows * Blocks::SIZE + Blocks::rank()) * TILE_ROWS, Product::TURNS ? (number + rows) % columnTiles : number - rows * columnTiles};
 }
 
+// Of a team.
+template <class Blocks>
 __device__ __forceinline__ int tileCount(i64 rows, int columnTiles) {
-  return ((int)rows + TILE_ROWS - 1) / TILE_ROWS * columnTiles;
+  constexpr int TEAM_ROWS = TILE_ROWS * Blocks::SIZE;
+  return ((int)rows + TEAM_ROWS - 1) / TEAM_ROWS * columnTiles;
 }
 
 // The copy engine arranges weights' rows so that a thread's eight results of a row in four groups of the fragment are neighbours: row 8 j + 2 q + e
@@ -88,6 +94,7 @@ __device__ __forceinline__ float sigmoid(float x) {
 
 struct Linears {
   typedef LinearsArguments Arguments;
+  typedef Team<1> Blocks;
   static constexpr int COLUMNS = 256;
   static constexpr int STAGES = 4;
   static constexpr bool TURNS = false;
@@ -138,7 +145,7 @@ struct Linears {
     float2* table = (float2*)beside;
     int place = lane % 8 / 2 * (2 * WARP) + lane / 8 * 2 + lane % 2; // of the lane's pair
     u32 n = 0;
-    for (int number = blockIdx.x; number < tileCount(a.rows, columns); number += gridDim.x) {
+    for (int number = Blocks::number(); number < tileCount<Blocks>(a.rows, columns); number += Blocks::count()) {
       Tile tile = tileOf<Linears>(number, columns);
       if (!anyRotated(a, tile.column)) {
         continue;
@@ -246,8 +253,10 @@ struct Linears {
 
 // ---- a gated unit
 
+template <int BLOCKS>
 struct GatedLinears {
   typedef GatedLinearsArguments Arguments;
+  typedef Team<BLOCKS> Blocks;
   static constexpr int COLUMNS = 256;
   static constexpr int STAGES = 4;
   static constexpr bool TURNS = false;
@@ -267,8 +276,8 @@ struct GatedLinears {
   static __device__ __forceinline__ const TensorMap& left(const Arguments& a) { return a.x; }
 
   static __device__ __forceinline__ void copyRight(const Arguments& a, u32 to, int depth, int column, u32 barrier) {
-    for (int side = 0; side < 2; side++) { // gate, up
-      copyBox(to + side * 2 * PART_BYTES, a.weights, depth, side * (int)a.feedForward + UNITS * column, barrier);
+    for (int side = Blocks::rank(); side < 2; side += Blocks::SIZE) { // gate, up
+      Blocks::copyBoxToAll(to + side * 2 * PART_BYTES, a.weights, depth, side * (int)a.feedForward + UNITS * column, barrier);
     }
   }
 
@@ -352,6 +361,7 @@ struct GatedLinears {
 // load straight into registers four steps ahead.
 struct GatedBackward {
   typedef GatedBackwardArguments Arguments;
+  typedef Team<1> Blocks;
   static constexpr int COLUMNS = 192;
   static constexpr int PARTS = COLUMNS / 64;
   static constexpr int STAGES = 4;
@@ -462,7 +472,7 @@ struct GatedBackward {
   // by warps of their own
   static __device__ __forceinline__ void takeLastSteps(const Arguments& a, u32 sums, const Ring<2>& halves, int tiles, int columns) {
     uint4 gate[AHEAD][PARTS] = {}, up[AHEAD][PARTS] = {};
-    Place place = placeOf(a, blockIdx.x, tiles, columns);
+    Place place = placeOf(a, Blocks::number(), tiles, columns);
 #pragma unroll
     for (int s = 0; s < AHEAD; s++) {
 #pragma unroll
@@ -471,8 +481,8 @@ struct GatedBackward {
       }
     }
     u32 n = 0;
-    for (int number = blockIdx.x; number < tiles; number += gridDim.x) {
-      Place next = placeOf(a, number + gridDim.x, tiles, columns);
+    for (int number = Blocks::number(); number < tiles; number += Blocks::count()) {
+      Place next = placeOf(a, number + Blocks::count(), tiles, columns);
 #pragma unroll 1
       for (int first = 0; first < STEPS; first += AHEAD) {
 #pragma unroll
@@ -545,7 +555,7 @@ __device__ __forceinline__ void addTurn(
   commitProducts();
   if (k > 0) {
     awaitProducts<1>();
-    ring.release(n - 1);
+    Product::Blocks::release(ring, n - 1);
   }
   n++;
 }
@@ -567,7 +577,7 @@ __device__ __forceinline__ void addTurns(
     }
     awaitProducts<0>();
     hold(sum);
-    ring.release(n - 1);
+    Product::Blocks::release(ring, n - 1);
   }
 }
 
@@ -585,7 +595,7 @@ template <class Product>
 __device__ __forceinline__ void copyTiles(
     const typename Product::Arguments& a, u32 stages, const Ring<Product::STAGES>& ring, int tiles, int columns, int steps) {
   u32 n = 0;
-  for (int number = blockIdx.x; number < tiles; number += gridDim.x) {
+  for (int number = Product::Blocks::number(); number < tiles; number += Product::Blocks::count()) {
     Tile tile = tileOf<Product>(number, columns);
     int bytes = LEFT_BYTES + Product::parts(a, tile.column) * PART_BYTES;
     for (int k = 0; k < steps; k++, n++) {
@@ -609,14 +619,15 @@ __device__ __forceinline__ void hopperProduct(const typename Product::Arguments&
   Ring<STAGES> ring = {stages + Layout<Product>::BARRIERS};
   u32 barriers = ring.barriers + Ring<STAGES>::BYTES;
   int columns = Product::columnTiles(a);
-  int tiles = tileCount(a.rows, columns);
+  typedef typename Product::Blocks Blocks;
+  int tiles = tileCount<Blocks>(a.rows, columns);
   int steps = ((int)a.inner + DEPTH - 1) / DEPTH;
   if (threadIdx.x == 0) {
-    ring.start(1, 8);
+    ring.start(1, 8 * Blocks::SIZE);
     Product::start(barriers);
     publishBarriers();
   }
-  __syncthreads();
+  Blocks::sync();
   if (threadIdx.x < WARPGROUP) {
     giveRegisters<Product::COPIER_REGISTERS>();
     if (threadIdx.x >= WARP) {
@@ -630,7 +641,7 @@ __device__ __forceinline__ void hopperProduct(const typename Product::Arguments&
     u32 n = 0;
     typename Product::Held held;
     Product::clear(held);
-    for (int number = blockIdx.x; number < tiles; number += gridDim.x) {
+    for (int number = Blocks::number(); number < tiles; number += Blocks::count()) {
       Tile tile = tileOf<Product>(number, columns);
       float sum[Product::COLUMNS / 8][4];
       int parts = Product::parts(a, tile.column);
@@ -646,6 +657,10 @@ __device__ __forceinline__ void hopperProduct(const typename Product::Arguments&
     putRest<Product, 0>(a, held, beside, barriers, group);
     Product::finish(held, barriers, group);
   }
+  if constexpr (Blocks::SIZE > 1) {
+    __syncwarp();
+    Blocks::sync();
+  }
 }
 
 // One tile of a warpgroup.
@@ -657,7 +672,7 @@ __device__ __forceinline__ void multiply(
   }
   awaitProducts<0>();
   hold(sum);
-  ring.release(n - 1);
+  Product::Blocks::release(ring, n - 1);
 }
 
 // As hopperProduct, with warps of their own for the last step. shared memory: stages, sums, barriers
@@ -670,7 +685,9 @@ __device__ __forceinline__ void hopperProductApart(const typename Product::Argum
   Ring<STAGES> ring = {stages + Layout<Product>::BARRIERS};
   Ring<2> halves = {ring.barriers + Ring<STAGES>::BYTES}; // the n-th is of the tile n / 2 and the warpgroup n % 2
   int columns = Product::columnTiles(a);
-  int tiles = tileCount(a.rows, columns);
+  typedef typename Product::Blocks Blocks;
+  static_assert(Blocks::SIZE == 1);
+  int tiles = tileCount<Blocks>(a.rows, columns);
   int steps = ((int)a.inner + DEPTH - 1) / DEPTH;
   if (threadIdx.x == 0) {
     ring.start(1, 8);
@@ -688,7 +705,7 @@ __device__ __forceinline__ void hopperProductApart(const typename Product::Argum
     int group = uniform(threadIdx.x / WARPGROUP) - 1;
     u32 n = 0;
     u32 own = group;
-    for (int number = blockIdx.x; number < tiles; number += gridDim.x, own += 2) {
+    for (int number = Blocks::number(); number < tiles; number += Blocks::count(), own += 2) {
       float sum[Product::COLUMNS / 8][4];
       if (Product::parts(a, tileOf<Product>(number, columns).column) == 1) {
         multiply<Product, 64>(sum, stages, ring, n, steps, group);
@@ -709,17 +726,20 @@ __device__ __forceinline__ void hopperProductApart(const typename Product::Argum
 }
 
 #define ON_HOPPER(call) call
+#define IN_PAIRS __cluster_dims__(2, 1, 1)
 #else
 #define ON_HOPPER(call)
+#define IN_PAIRS
 #endif
 
 // ---- kernels
 
-#define HOPPER_PRODUCT(name, Product, run, threads)                                                                   \
-  extern "C" __global__ void __launch_bounds__(threads, 1) name(const __grid_constant__ Product##Arguments arguments) { \
-    ON_HOPPER(run<Product>(arguments));                                                                               \
+#define HOPPER_PRODUCT(name, Arguments, call, threads, cluster)                                                                   \
+  extern "C" __global__ void cluster __launch_bounds__(threads, 1) name(const __grid_constant__ Arguments arguments) { \
+    ON_HOPPER(call(arguments));                                                                                \
   }
 
-HOPPER_PRODUCT(hopperLinears, Linears, hopperProduct, PRODUCT_THREADS)
-HOPPER_PRODUCT(hopperGatedLinears, GatedLinears, hopperProduct, PRODUCT_THREADS)
-HOPPER_PRODUCT(hopperGatedBackward, GatedBackward, hopperProductApart, APART_THREADS)
+HOPPER_PRODUCT(hopperLinears, LinearsArguments, hopperProduct<Linears>, PRODUCT_THREADS, )
+HOPPER_PRODUCT(hopperGatedLinears, GatedLinearsArguments, hopperProduct<GatedLinears<1>>, PRODUCT_THREADS, )
+HOPPER_PRODUCT(hopperGatedLinearsInPairs, GatedLinearsArguments, hopperProduct<GatedLinears<2>>, PRODUCT_THREADS, IN_PAIRS)
+HOPPER_PRODUCT(hopperGatedBackward, GatedBackwardArguments, hopperProductApart<GatedBackward>, APART_THREADS, )

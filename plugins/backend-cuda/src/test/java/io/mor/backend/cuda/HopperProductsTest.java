@@ -58,6 +58,15 @@ class HopperProductsTest {
     }
 
     @Test
+    void aGatedUnitOfManyRowsIsMadeByPairsOfBlocks() {
+        assumeHopper();
+        int rows = HopperProducts.LEAST_ROWS_IN_PAIRS;
+        for (int[] sizes : new int[][] {{rows, 64, 64}, {rows + 16, 72, 192}, {rows + 131, 200, 64}}) {
+            gatedIs(sizes[0], sizes[1], sizes[2]);
+        }
+    }
+
+    @Test
     void aGatedUnitsGradientIsWhatItsPartsAre() {
         assumeHopper();
         for (int[] sizes : new int[][] {{1, 64, 64}, {127, 72, 192}, {300, 200, 320}, {1031, 576, 256}}) {
