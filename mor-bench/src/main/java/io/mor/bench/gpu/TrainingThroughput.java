@@ -31,8 +31,8 @@ import java.util.SplittableRandom;
  *
  * <p>Arguments: {@code KEY=VALUE...} and models. A model is {@code SIZE[:RECURSIONS[:RECOMPUTE]]}: {@code 360m} is vanilla, {@code 360m:3} a middle
  * cycle with expert choice and 3 recursions, {@code 135m:1:none} vanilla with nothing recomputed. Keys: {@code batch} (16), {@code context} (2048),
- * {@code steps} (10), {@code warm-up} (3), {@code precision} (bf16 or f32), {@code recompute} (norms-and-gates or none, where a model does not
- * say), {@code products} (first or fastest), {@code kernels} (folder for compiled kernels), {@code details} (true lists every kernel), {@code graphs} (true; false launches kernel by
+ * {@code steps} (10), {@code warm-up} (3), {@code precision} (bf16 or f32), {@code recompute} (norms-and-gates, norms-and-gates/24
+ * for the 24 layers that run first, or none; where a model does not say), {@code products} (first or fastest), {@code kernels} (folder for compiled kernels), {@code details} (true lists every kernel), {@code graphs} (true; false launches kernel by
  * kernel).
  */
 public final class TrainingThroughput {
@@ -65,7 +65,7 @@ public final class TrainingThroughput {
                     10,
                     3,
                     CudaPrecision.BF16,
-                    Recomputation.NORMS_AND_GATES,
+                    new Recomputation(Recomputation.Kind.NORMS_AND_GATES),
                     "",
                     false,
                     true,
@@ -105,7 +105,10 @@ public final class TrainingThroughput {
     }
 
     private static Recomputation recomputation(String value) {
-        return Recomputation.valueOf(value.toUpperCase(Locale.ROOT).replace('-', '_'));
+        String[] parts = value.split("/");
+        Recomputation.Kind kind =
+                Recomputation.Kind.valueOf(parts[0].toUpperCase(Locale.ROOT).replace('-', '_'));
+        return parts.length == 1 ? new Recomputation(kind) : new Recomputation(kind, Integer.parseInt(parts[1]));
     }
 
     private TrainingThroughput(CudaBackend backend, Options options) {

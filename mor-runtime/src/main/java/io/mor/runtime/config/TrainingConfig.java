@@ -19,6 +19,7 @@ import io.mor.runtime.tape.Recomputation;
  * @param weightDecay on weights, not on norms
  * @param clipNorm largest norm of the gradient over all parameters; 0: no clipping
  * @param recompute what is calculated again for gradients instead of kept
+ * @param recomputeLayers in how many layers, of those that run first; 0: in all
  * @param evaluation when and on how much to evaluate
  * @param checkpoint when to save
  * @param log how often to report
@@ -57,8 +58,20 @@ public record TrainingConfig(
 
         @Help("what is calculated again for gradients instead of kept, to the same bits: none, norms-and-gates, layers")
         @DefaultValue("none")
-        Recomputation recompute,
+        Recomputation.Kind recompute,
+
+        @Help(
+                "in how many layers recompute holds, of those that run first, each recursion counted; the others keep all. 0: in all")
+        @DefaultValue("0")
+        @Range(min = 0)
+        int recomputeLayers,
 
         @Help("evaluation during training") EvaluationConfig evaluation,
         @Help("checkpoints") CheckpointConfig checkpoint,
-        @Help("reports to the metric sinks") LogConfig log) {}
+        @Help("reports to the metric sinks") LogConfig log) {
+
+    /** What is calculated again, and where. */
+    public Recomputation recomputation() {
+        return recomputeLayers == 0 ? new Recomputation(recompute) : new Recomputation(recompute, recomputeLayers);
+    }
+}

@@ -152,7 +152,7 @@ public final class TrainingRun implements AutoCloseable {
                 training.checkpoint().keep() == 0
                         ? Integer.MAX_VALUE
                         : training.checkpoint().keep(),
-                training.recompute(),
+                training.recomputation(),
                 training.checkpoint().keptSteps(training.steps()));
         trainer = own(new Trainer(
                 model,

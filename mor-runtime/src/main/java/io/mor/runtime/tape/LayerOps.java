@@ -97,15 +97,17 @@ final class LayerOps extends OperationFamily {
         return record(out, dy -> normBackward(norm, dy), x, weight);
     }
 
-    private boolean calculatesAgain() {
-        return tape.recomputation == Recomputation.NORMS_AND_GATES;
-    }
-
     private Norm norm(Tensor x, Tensor weight, Optional<IntTensor> variant, double epsilon, Tensor normed) {
         check(x.columns() == weight.columns(), "rmsNorm", x, weight);
         Tensor rstd = full(x.extent(), 1);
         backend.rmsNorm(normed, rstd, x, weight, variant, epsilon);
-        return new Norm(x, weight, variant, epsilon, rstd, calculatesAgain() ? Optional.empty() : Optional.of(normed));
+        return new Norm(
+                x,
+                weight,
+                variant,
+                epsilon,
+                rstd,
+                tape.calculatesNormsAndGatesAgain() ? Optional.empty() : Optional.of(normed));
     }
 
     private void normBackward(Norm norm, Tensor dnormed) {
@@ -342,7 +344,7 @@ final class LayerOps extends OperationFamily {
         backend.gatedLinears(gate, up, inner, normed, layers.gate(), layers.up());
         Tensor out = like(x);
         backend.matmulAdd(out, x, inner, false, layers.down(), true);
-        Optional<Tensor> kept = calculatesAgain() ? Optional.empty() : Optional.of(inner);
+        Optional<Tensor> kept = tape.calculatesNormsAndGatesAgain() ? Optional.empty() : Optional.of(inner);
         return record(
                 out,
                 dy -> feedForwardBackward(norm, layers, gate, up, kept, dy),

@@ -19,11 +19,12 @@ final class Tape {
 
     final Backend backend;
     final Region region;
-    final Recomputation recomputation;
+    private final Recomputation recomputation;
     final Gradients gradients;
     private final Set<Tensor> tracked = Collections.newSetFromMap(new IdentityHashMap<>());
     private final List<Runnable> steps = new ArrayList<>();
     private Optional<List<Tensor>> results = Optional.empty(); // of the layer that runs, if anyone asks
+    private int layersBegun;
 
     Tape(
             Region region,
@@ -92,7 +93,9 @@ final class Tape {
 
     /** As {@link io.mor.api.tensor.Ops#recomputable}. */
     Tensor recomputable(Tensor x, UnaryOperator<Tensor> layer) {
-        if (recomputation != Recomputation.LAYERS || tracked.isEmpty()) {
+        boolean covered = recomputation.covers(layersBegun);
+        layersBegun++;
+        if (recomputation.kind() != Recomputation.Kind.LAYERS || !covered || tracked.isEmpty()) {
             return layer.apply(x);
         }
         int begin = steps.size();
@@ -114,6 +117,12 @@ final class Tape {
             }
         });
         return first.out();
+    }
+
+    /** Whether the layer that runs calculates norms and gated units again. */
+    boolean calculatesNormsAndGatesAgain() {
+        return recomputation.kind() == Recomputation.Kind.NORMS_AND_GATES
+                && recomputation.covers(Math.max(0, layersBegun - 1));
     }
 
     /** Memory for the result of a layer. */

@@ -113,23 +113,21 @@ public final class Trainer implements AutoCloseable {
     }
 
     private String fitting(long room) {
-        Recomputation most = Recomputation.values()[Recomputation.values().length - 1];
+        Recomputation most = new Recomputation(Recomputation.Kind.LAYERS);
         for (Recomputation recomputation :
-                plan.recomputation() == most ? List.of(most) : List.of(plan.recomputation(), most)) {
-            for (int parts = recomputation == plan.recomputation() ? 2 : 1;
-                    parts <= sampler.rows();
-                    parts = nextDivisor(sampler.rows(), parts)) {
+                plan.recomputation().equals(most) ? List.of(most) : List.of(plan.recomputation(), most)) {
+            boolean asPlanned = recomputation.equals(plan.recomputation());
+            for (int parts = asPlanned ? 2 : 1; parts <= sampler.rows(); parts = nextDivisor(sampler.rows(), parts)) {
                 int rows = sampler.rows() / parts;
                 int accumulation = plan.accumulation() * parts;
                 long bytes = memory(rows, accumulation, recomputation).toCome();
                 if (sampler.rows() % parts == 0 && bytes <= room) {
-                    return (recomputation == plan.recomputation()
+                    return (asPlanned
                                     ? ""
-                                    : "training.recompute: "
-                                            + recomputation
-                                                    .name()
-                                                    .toLowerCase(Locale.ROOT)
-                                                    .replace('_', '-')
+                                    : "training.recompute: layers"
+                                            + (plan.recomputation().layers() < most.layers()
+                                                    ? ", training.recompute-layers: 0"
+                                                    : "")
                                             + (parts == 1 ? "" : " with "))
                             + (parts == 1
                                     ? ""

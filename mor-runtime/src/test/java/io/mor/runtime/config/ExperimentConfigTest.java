@@ -76,7 +76,8 @@ class ExperimentConfigTest {
                         1e-8,
                         0.1,
                         1.0,
-                        Recomputation.NONE,
+                        Recomputation.Kind.NONE,
+                        0,
                         new EvaluationConfig(200, 20),
                         new CheckpointConfig(500, 2, List.of()),
                         new LogConfig(10)),
@@ -173,6 +174,7 @@ class ExperimentConfigTest {
           weight-decay: 0
           clip-norm: 0.5
           recompute: norms-and-gates
+          recompute-layers: 5
           evaluation: {every: 7, batches: 3}
           checkpoint: {every: 9, keep: 5, at: [0.8]}
           log: {every: 2}
@@ -240,7 +242,8 @@ class ExperimentConfigTest {
                         1e-10,
                         0,
                         0.5,
-                        Recomputation.NORMS_AND_GATES,
+                        Recomputation.Kind.NORMS_AND_GATES,
+                        5,
                         new EvaluationConfig(7, 3),
                         new CheckpointConfig(9, 5, List.of(0.8)),
                         new LogConfig(2)),
