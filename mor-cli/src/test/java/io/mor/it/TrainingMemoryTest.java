@@ -20,6 +20,8 @@ import io.mor.runtime.train.TrainingPlan;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -112,6 +114,25 @@ class TrainingMemoryTest {
             device.available = trainer.memory().toCome() * 4 / 10;
             text = trainer.shortage().orElseThrow();
             assertTrue(text.contains("training.batch: 2 and training.accumulation: 3 would fit"), text);
+        }
+    }
+
+    @Test
+    void whoLimitsRecomputationToSomeLayersIsToldToLiftTheLimit() {
+        Device device = new Device();
+        try (TinyModel tiny = model(device);
+                Trainer trainer = trainer(tiny, new Recomputation(Recomputation.Kind.NORMS_AND_GATES, 1))) {
+            long wanted = trainer.memory().toCome();
+            List<String> advice = new ArrayList<>();
+            for (int percent = 99; percent > 0; percent--) {
+                device.available = wanted * percent / 100;
+                advice.add(trainer.shortage().orElseThrow());
+            }
+            assertTrue(
+                    advice.stream()
+                            .anyMatch(text ->
+                                    text.contains("; training.recompute: layers, training.recompute-layers: 0 with ")),
+                    advice.toString());
         }
     }
 
