@@ -5,9 +5,10 @@
 //          -I plugins/backend-cuda/src/main/resources/io/mor/backend/cuda -o products_bench mor-bench/gpu/products_bench.cu -ldl
 // usage: products_bench check PART
 //        products_bench time PART LIBRARY
-//   PART     heads, gated, backward or all
+//   PART     heads, gated, backward, output or all
 //   LIBRARY  the path of libcublasLt.so
 // The last line says how many checks failed; the exit status is 1 if any did.
+#include "flash.cu"
 #include "narrow.cu"
 #include "products_hopper.cu"
 
@@ -521,6 +522,105 @@ struct GatedCase {
   }
 };
 
+// ---- what arrives at an attention's result
+
+struct OutputCase {
+  int rows, inner, heads, paddedRows;
+  Matrix dy, weights, out, dout;
+  float* logSumExp;
+  float* made; // statistics, then products, then a guard
+  std::vector<float> hostLogSumExp;
+
+  OutputCase(int rows, int inner, int heads)
+      : rows(rows),
+        inner(inner),
+        heads(heads),
+        paddedRows((rows + 127) / 128 * 128),
+        dy(rows, inner),
+        weights(inner, 64 * heads),
+        out(rows, 64 * heads),
+        dout(rows, 64 * heads) {
+    dy.fill(9, 1.0f);
+    weights.fill(10, 1 / std::sqrt((float)inner));
+    out.fill(11, 1.0f);
+    for (size_t i = 0; i < (size_t)rows * heads; i++) {
+      hostLogSumExp.push_back(i % 97 == 13 ? -INFINITY : (float)(i % 1009) * 0.01f - 2.0f);
+    }
+    CHECK(cudaMalloc(&logSumExp, 4 * hostLogSumExp.size()));
+    CHECK(cudaMemcpy(logSumExp, hostLogSumExp.data(), 4 * hostLogSumExp.size(), cudaMemcpyHostToDevice));
+    CHECK(cudaMalloc(&made, 4 * floats()));
+  }
+  ~OutputCase() {
+    cudaFree(logSumExp);
+    cudaFree(made);
+  }
+  size_t all() const { return (size_t)paddedRows * heads; }
+  size_t floats() const { return 2 * all() + 256; }
+  double flops() const { return 2.0 * rows * inner * 64 * heads; }
+  OutputGradientArguments arguments() {
+    return {boxes(dy.device, rows, inner, 128),
+            boxes(weights.device, inner, 64 * heads, 64),
+            boxes(dout.device, rows, 64 * heads, 64),
+            out.device,
+            logSumExp,
+            made,
+            made + all(),
+            rows,
+            inner,
+            64 * heads,
+            paddedRows};
+  }
+  void run() { launch(hopperOutputGradient, arguments(), (heads + 2) / 3, BACKWARD_BYTES, APART_THREADS); }
+  void statisticsApart() {
+    i64 threads = (i64)paddedRows * heads * 8;
+    flashStatistics64<<<(int)((threads + 255) / 256), 256>>>(
+        made, made + all(), out.device, 64 * heads, dout.device, 64 * heads, logSumExp, rows, nullptr, paddedRows, heads);
+  }
+  std::vector<u32> bits() const {
+    std::vector<u32> values(floats());
+    CHECK(cudaMemcpy(values.data(), made, 4 * floats(), cudaMemcpyDeviceToHost));
+    return values;
+  }
+  void poison() { CHECK(cudaMemset(made, POISON, 4 * floats())); }
+  void check(const std::string& name) {
+    std::vector<Bf16> slopes[2];
+    std::vector<u32> sums[2];
+    for (int turn = 0; turn < 2; turn++) {
+      dout.poison();
+      poison();
+      run();
+      CHECK(cudaDeviceSynchronize());
+      slopes[turn] = dout.host();
+      sums[turn] = bits();
+    }
+    poison();
+    statisticsApart();
+    bool asApart = bits() == sums[0];
+    std::vector<int> chosen = someRows(rows);
+    std::vector<Bf16> given = out.host();
+    int n = 64 * heads;
+    std::vector<double> wanted = product(chosen, dy, weights, n, true);
+    Comparison slope, products;
+    for (size_t r = 0; r < chosen.size(); r++) {
+      for (int h = 0; h < heads; h++) {
+        double sum = 0;
+        for (int c = 64 * h; c < 64 * h + 64; c++) {
+          float got = toFloat(slopes[0][(size_t)chosen[r] * n + c]);
+          slope.add(wanted[r * n + c], got);
+          sum += (double)got * toFloat(given[(size_t)chosen[r] * n + c]); // of what was kept
+        }
+        float got;
+        std::memcpy(&got, &sums[0][all() + (size_t)h * paddedRows + chosen[r]], 4);
+        products.add(sum, got);
+      }
+    }
+    report(name + ", dout", slope, isPoison(slopes[0], (size_t)rows * n), slopes[0] == slopes[1]);
+    report(name + ", products", products, true, sums[0] == sums[1]);
+    failures += !asApart;
+    std::printf("%s %s, statistics and products with the bits of a pass of their own\n", asApart ? "ok  " : "FAIL", name.c_str());
+  }
+};
+
 // ---- checks
 
 static bool wants(const std::string& part, const char* name) {
@@ -552,6 +652,15 @@ static void checkAll(const std::string& part) {
     }
     if (wants(part, "backward") && s.forward % 64 == 0) {
       c.checkBackward("gated backward " + name, hopperGatedBackward);
+    }
+  }
+  struct {
+    int rows, inner, heads;
+  } outputs[] = {{300, 960, 15}, {1, 64, 1}, {127, 128, 2}, {129, 200, 3}, {513, 64, 4}, {700, 72, 5}, {1000, 576, 9}, {4099, 960, 15}, {33000, 960, 15}};
+  for (auto& s : outputs) {
+    if (wants(part, "output")) {
+      OutputCase(s.rows, s.inner, s.heads)
+          .check("output " + std::to_string(s.rows) + " x " + std::to_string(s.inner) + ", " + std::to_string(s.heads) + " heads");
     }
   }
   std::fflush(stdout);
@@ -719,6 +828,23 @@ static void timeBackward(Library& library, int rows, int inner, int forward) {
   ways.time();
 }
 
+static void timeOutput(Library& library, int rows, int inner, int heads) {
+  OutputCase c(rows, inner, heads);
+  std::printf("output: %d rows, %d to %d\n", rows, inner, 64 * heads);
+  LibraryProduct back(library, rows, 64 * heads, inner, false);
+  back.tune(c.dout.device, c.dy.device, c.weights.device);
+  auto multiply = [&] { back.run(c.dout.device, c.dy.device, c.weights.device); };
+  Ways ways;
+  ways.add("cuBLASLt and flashStatistics64", c.flops(), [&] {
+    multiply();
+    c.statisticsApart();
+  });
+  ways.add("cuBLASLt, its product alone", c.flops(), multiply);
+  ways.add("flashStatistics64 alone", 0, [&] { c.statisticsApart(); });
+  ways.add("hopperOutputGradient", c.flops(), [&] { c.run(); });
+  ways.time();
+}
+
 int main(int count, char** words) {
   std::string what = count > 1 ? words[1] : "";
   if (!(what == "check" && count > 2) && !(what == "time" && count > 3)) {
@@ -746,6 +872,9 @@ int main(int count, char** words) {
       }
       if (wants(part, "backward")) {
         timeBackward(library, s.rows, s.inner, s.forward);
+      }
+      if (wants(part, "output")) {
+        timeOutput(library, s.rows, s.inner, s.heads);
       }
     }
   }

@@ -173,7 +173,10 @@ public interface TogetherKernelContract extends OnBench {
             first += widths[i];
         }
         Tensor x = tensors.rows(rows, width, 1);
-        Tensor dout = tensors.rows(rows, shape.queryWidth(), 1);
+        Tensor dy = tensors.rows(rows, width, 1);
+        Tensor output = tensors.weights(width, shape.queryWidth());
+        Tensor dout = tensors.rows(rows, shape.queryWidth(), 0);
+        backend.matmul(dout, dy, false, output, false, false);
         Tensor out = tensors.rows(rows, shape.queryWidth(), 0);
         Tensor logSumExp = tensors.zeros(rows, shape.heads());
         backend.linears(made, x, projections);
@@ -205,6 +208,12 @@ public interface TogetherKernelContract extends OnBench {
         }
         tensors.expect("dx", dxAlone, dx);
         tensors.expect("dweights", dweightsAlone, dweights);
+
+        Tensor doutAgain = tensors.rows(rows, shape.queryWidth(), 0);
+        backend.attentionGradientThroughOutput(
+                packed, doutAgain, q, k, v, out, logSumExp, dy, output, ranges, shape, projections);
+        backend.packedInputGradient(dx, packed, projections);
+        tensors.expect("dx through the output projection", dxAlone, dx);
     }
 
     /** Sets what arrives at the weights over something else and adds it once more, which is twice as much, and halves that. */

@@ -450,7 +450,7 @@ public interface Backend extends AutoCloseable {
 
     // Gradients of several projections of the same rows travel as one tensor [rows, sum of their widths], whose layout
     // is the backend's own: it is
-    // written by one of the next two methods and read by the two after them, all given the same projections. By default
+    // written by one of the next three methods and read by those after them, all given the same projections. By default
     // the gradients lie one after
     // the other.
 
@@ -519,6 +519,30 @@ public interface Backend extends AutoCloseable {
                     .ifPresent(rotation ->
                             rope(part, part, rotation.position(), rotation.headDim(), rotation.theta(), true));
         }
+    }
+
+    /**
+     * {@link #attentionGradient} when {@code dy} arrives at {@code out @ outputT}.
+     *
+     * @param dout memory like {@code out} for what arrives there; what it holds afterwards is unspecified
+     * @param dy {@code [rows, width]}
+     * @param output {@code [width, columns of out]}: the weight behind the attention
+     */
+    default void attentionGradientThroughOutput(
+            Tensor packed,
+            Tensor dout,
+            Tensor queries,
+            Tensor keys,
+            Tensor values,
+            Tensor out,
+            Tensor logSumExp,
+            Tensor dy,
+            Tensor output,
+            AttentionRanges ranges,
+            AttentionShape shape,
+            List<Ops.Projection> projections) {
+        matmul(dout, dy, false, output, false, false);
+        attentionGradient(packed, queries, keys, values, out, logSumExp, dout, ranges, shape, projections);
     }
 
     /** What arrives at the rows that the projections were made of: {@code dx} is set. */

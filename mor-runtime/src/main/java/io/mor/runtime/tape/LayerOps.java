@@ -37,9 +37,15 @@ final class LayerOps extends OperationFamily {
         check(base.columns() == weight.rows(), "addLinear", base, weight);
         Tensor out = like(base);
         backend.matmulAdd(out, base, x, false, weight, true);
+        Optional<Projected> attends = projected(x).filter(made -> made.norm.x == base && made.isResult(x));
         return record(
                 out,
                 dy -> {
+                    if (attends.isPresent() && attends.get().attended.isEmpty()) {
+                        weightBackward(x, weight, dy);
+                        attends.get().putOff(dy, Optional.of(weight)); // what arrives at base too, as it takes dy over
+                        return;
+                    }
                     linearBackward(x, weight, dy);
                     if (tracks(base)) {
                         gradients.handOver(base, dy);
@@ -153,25 +159,48 @@ final class LayerOps extends OperationFamily {
         private final Norm norm;
         private final List<Ops.Projection> projections;
         private final List<Tensor> made;
+        private final Object run; // of the tape, in whose steps the gradient is
+        private Optional<Attention> attention = Optional.empty(); // the first of just what was made
         private Optional<Attended> attended = Optional.empty(); // whose gradient has been put off
 
-        private Projected(Norm norm, List<Ops.Projection> projections, List<Tensor> made) {
+        private Projected(Norm norm, List<Ops.Projection> projections, List<Tensor> made, Object run) {
             this.norm = norm;
             this.projections = projections;
             this.made = made;
+            this.run = run;
+        }
+
+        private boolean isResult(Tensor out) {
+            return attention.isPresent() && attention.get().out == out;
+        }
+
+        private void putOff(Tensor arrived, Optional<Tensor> behind) {
+            attended = Optional.of(new Attended(attention.orElseThrow(), arrived, behind));
         }
     }
 
-    /** An attention, and what has arrived at its result. */
-    private record Attended(
+    /** What made a tensor, or made what attention made it of; empty if that was in a run whose steps are not these. */
+    private Optional<Projected> projected(Tensor made) {
+        return Optional.ofNullable(projectedBy.get(made)).filter(each -> each.run == tape.run());
+    }
+
+    /** An attention, as its gradient needs it. */
+    private record Attention(
             Tensor queries,
             Tensor keys,
             Tensor values,
             AttentionRanges ranges,
             AttentionShape shape,
             Tensor out,
-            Tensor logSumExp,
-            Tensor dout) {}
+            Tensor logSumExp) {}
+
+    /**
+     * An attention, and what has arrived at its result, or behind it.
+     *
+     * @param arrived at the result, if nothing is behind it; else at the sum of its product with {@code behind} and of the rows before the norm
+     * @param behind the weight of a projection of the result
+     */
+    private record Attended(Attention attention, Tensor arrived, Optional<Tensor> behind) {}
 
     List<Tensor> normedLinears(
             Tensor x, Tensor weight, Optional<IntTensor> variant, double epsilon, List<Ops.Projection> projections) {
@@ -187,13 +216,14 @@ final class LayerOps extends OperationFamily {
         Stream<Tensor> inputs =
                 Stream.concat(Stream.of(x, weight), projections.stream().map(Ops.Projection::weight));
         if (inputs.anyMatch(this::tracks)) {
-            Projected projected = new Projected(norm, projections, List.copyOf(made));
+            Projected projected = new Projected(norm, projections, List.copyOf(made), tape.run());
             for (Tensor each : made) {
                 tape.track(each);
                 projectedBy.put(each, projected);
             }
             tape.add(() -> {
                 made.forEach(projectedBy::remove);
+                projected.attention.ifPresent(attention -> projectedBy.remove(attention.out));
                 normedLinearsBackward(projected);
             });
         }
@@ -207,7 +237,8 @@ final class LayerOps extends OperationFamily {
                 attentionBackwardTogether(projected, projected.attended.get());
                 return;
             }
-            attentionBackward(projected.attended.get()); // someone else has used queries, keys or values too
+            Attended attended = projected.attended.get(); // someone else has used queries, keys or values too
+            attentionBackward(attended.attention, arrivedAtResult(projected, attended));
         } else if (!arrived) {
             return;
         }
@@ -242,19 +273,54 @@ final class LayerOps extends OperationFamily {
 
     /** Gradients of an attention and of the projections that nobody but it has used, which so need no memory for each of the three. */
     private void attentionBackwardTogether(Projected projected, Attended attended) {
-        Tensor packed = result(attended.queries.extent(), attended.shape.queryWidth() + 2 * attended.shape.kvWidth());
-        backend.attentionGradient(
-                packed,
-                attended.queries,
-                attended.keys,
-                attended.values,
-                attended.out,
-                attended.logSumExp,
-                attended.dout,
-                attended.ranges,
-                attended.shape,
-                projected.projections);
+        Attention of = attended.attention;
+        Tensor packed = result(of.queries.extent(), of.shape.queryWidth() + 2 * of.shape.kvWidth());
+        if (attended.behind.isPresent()) {
+            backend.attentionGradientThroughOutput(
+                    packed,
+                    like(of.out),
+                    of.queries,
+                    of.keys,
+                    of.values,
+                    of.out,
+                    of.logSumExp,
+                    attended.arrived,
+                    attended.behind.get(),
+                    of.ranges,
+                    of.shape,
+                    projected.projections);
+            handOverToRows(projected, attended);
+        } else {
+            backend.attentionGradient(
+                    packed,
+                    of.queries,
+                    of.keys,
+                    of.values,
+                    of.out,
+                    of.logSumExp,
+                    attended.arrived,
+                    of.ranges,
+                    of.shape,
+                    projected.projections);
+        }
         projectionsBackward(projected.norm, projected.projections, packed);
+    }
+
+    private Tensor arrivedAtResult(Projected projected, Attended attended) {
+        if (attended.behind.isEmpty()) {
+            return attended.arrived;
+        }
+        Tensor dout = like(attended.attention.out);
+        backend.matmul(dout, attended.arrived, false, attended.behind.get(), false, false);
+        handOverToRows(projected, attended);
+        return dout;
+    }
+
+    /** What has arrived behind an attention has arrived at the rows before the norm as well, and is needed no longer. */
+    private void handOverToRows(Projected projected, Attended attended) {
+        if (tracks(projected.norm.x)) {
+            gradients.handOver(projected.norm.x, attended.arrived);
+        }
     }
 
     /** From the gradients of projections, as {@link io.mor.api.backend.Backend#packedInputGradientThroughNorm} takes them, to those of their weights and of the norm before. */
@@ -280,18 +346,20 @@ final class LayerOps extends OperationFamily {
         Tensor out = like(queries);
         Tensor logSumExp = full(queries.extent(), shape.heads());
         backend.attention(out, logSumExp, queries, keys, values, ranges, shape);
+        Attention attention = new Attention(queries, keys, values, ranges, shape, out, logSumExp);
+        Optional<Projected> ofAll = projected(queries)
+                .filter(projected -> projected.attention.isEmpty() && areAll(projected.made, queries, keys, values));
+        ofAll.ifPresent(projected -> {
+            projected.attention = Optional.of(attention);
+            projectedBy.put(out, projected);
+        });
         return record(
                 out,
                 dy -> {
-                    Attended attended = new Attended(queries, keys, values, ranges, shape, out, logSumExp, dy);
-                    Projected projected = projectedBy.get(queries);
-                    if (projected != null
-                            && areAll(projected.made, queries, keys, values)
-                            && projected.attended.isEmpty()
-                            && !hasArrived(projected.made)) {
-                        projected.attended = Optional.of(attended);
+                    if (ofAll.isPresent()) {
+                        attentionBackward(ofAll.get(), attention, dy);
                     } else {
-                        attentionBackward(attended);
+                        attentionBackward(attention, dy);
                     }
                 },
                 queries,
@@ -303,25 +371,36 @@ final class LayerOps extends OperationFamily {
         return made.size() == 3 && made.get(0) == queries && made.get(1) == keys && made.get(2) == values;
     }
 
-    private void attentionBackward(Attended attended) {
-        Tensor dqueries = like(attended.queries);
+    /** Put off as long as nobody else may have used queries, keys and values. */
+    private void attentionBackward(Projected projected, Attention attention, Tensor dout) {
+        if (projected.attended.isPresent()) { // others than the layer behind it have used the result
+            backend.add(dout, dout, arrivedAtResult(projected, projected.attended.get()), 1);
+        } else if (hasArrived(projected.made)) {
+            attentionBackward(attention, dout);
+            return;
+        }
+        projected.putOff(dout, Optional.empty());
+    }
+
+    private void attentionBackward(Attention of, Tensor dout) {
+        Tensor dqueries = like(of.queries);
         gradients.contribute(
-                attended.keys,
-                attended.values,
+                of.keys,
+                of.values,
                 (dkeys, dvalues, add) -> backend.attentionBackward(
                         dqueries,
                         dkeys,
                         dvalues,
-                        attended.queries,
-                        attended.keys,
-                        attended.values,
-                        attended.out,
-                        attended.logSumExp,
-                        attended.dout,
-                        attended.ranges,
-                        attended.shape,
+                        of.queries,
+                        of.keys,
+                        of.values,
+                        of.out,
+                        of.logSumExp,
+                        dout,
+                        of.ranges,
+                        of.shape,
                         add));
-        gradients.handOver(attended.queries, dqueries);
+        gradients.handOver(of.queries, dqueries);
     }
 
     // ---- feed-forward

@@ -88,6 +88,11 @@ final class Tape {
         }
     }
 
+    /** The run of a recomputable layer that is under way, or what is outside of all: the same object as long as it is. */
+    Object run() {
+        return results.isPresent() ? results.get() : this;
+    }
+
     /** What a layer made, and all that it made on the way. */
     private record Layer(Tensor out, List<Tensor> results) {}
 

@@ -842,6 +842,29 @@ public final class CudaBackend implements Backend {
     }
 
     @Override
+    public void attentionGradientThroughOutput(
+            Tensor packed,
+            Tensor dout,
+            Tensor queries,
+            Tensor keys,
+            Tensor values,
+            Tensor out,
+            Tensor logSumExp,
+            Tensor dy,
+            Tensor output,
+            AttentionRanges ranges,
+            AttentionShape shape,
+            List<Ops.Projection> layers) {
+        if (gradients.areSideBySide(packed, layers)) {
+            gradients.attentionGradientThroughOutput(
+                    packed, dout, queries, keys, values, out, logSumExp, dy, output, ranges, shape, layers);
+        } else {
+            Backend.super.attentionGradientThroughOutput(
+                    packed, dout, queries, keys, values, out, logSumExp, dy, output, ranges, shape, layers);
+        }
+    }
+
+    @Override
     public void packedInputGradient(Tensor dx, Tensor packed, List<Ops.Projection> layers) {
         if (gradients.areSideBySide(packed, layers)) {
             gradients.inputGradient(dx, packed, layers);

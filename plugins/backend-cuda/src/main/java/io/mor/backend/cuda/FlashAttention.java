@@ -58,6 +58,20 @@ final class FlashAttention extends KernelFamily {
     /** Where gradients go, and, unless 0, the angles that those of queries and keys are rotated back by. */
     record Gradients(Rows queries, Rows keys, Rows values, long angles, long dots) {}
 
+    /** What makes the gradient that arrives at an attention's result, if that is not there before. */
+    @FunctionalInterface
+    interface OutputGradient {
+
+        /**
+         * Makes it.
+         *
+         * @param statistics {@code float [heads, paddedRows]}, which may be written with it, as the kernels flashStatistics write it
+         * @param products the same
+         * @return whether these have been written
+         */
+        boolean make(long statistics, long products, int paddedRows);
+    }
+
     FlashAttention(CudaContext context) {
         super(context);
         this.working = context.memory.allocate(1 << 20, "working memory of attention");
@@ -215,6 +229,7 @@ final class FlashAttention extends KernelFamily {
                 out,
                 logSumExp,
                 dout,
+                (statistics, products, paddedRows) -> false,
                 ranges,
                 shape,
                 accumulate);
@@ -225,6 +240,7 @@ final class FlashAttention extends KernelFamily {
      * key heads, of all value heads. Rounded once.
      *
      * @param packed address of rows of {@code pitch} elements; may be scratch memory
+     * @param dout what arrives at the result, when {@code arrives} is done
      * @param positions of every row, of queries and keys alike
      * @param frequencies address of {@code headDim / 2} doubles, as {@link ProjectionKernels} makes them
      * @param dots {@code float [heads + kvHeads, rows]}, written: of each row the sum over a query head of queries times their gradients, and over a
@@ -240,6 +256,7 @@ final class FlashAttention extends KernelFamily {
             Tensor out,
             Tensor logSumExp,
             Tensor dout,
+            OutputGradient arrives,
             AttentionRanges ranges,
             AttentionShape shape,
             IntTensor positions,
@@ -273,6 +290,7 @@ final class FlashAttention extends KernelFamily {
                     out,
                     logSumExp,
                     dout,
+                    arrives,
                     ranges,
                     shape,
                     false);
@@ -288,6 +306,7 @@ final class FlashAttention extends KernelFamily {
             Tensor out,
             Tensor logSumExp,
             Tensor dout,
+            OutputGradient arrives,
             AttentionRanges ranges,
             AttentionShape shape,
             boolean accumulate) {
@@ -296,6 +315,22 @@ final class FlashAttention extends KernelFamily {
         long statisticBytes = 4L * plan.paddedRows() * shape.heads(); // rows are padded to whole vectors
         long statistics = working(2 * statisticBytes);
         Call call = new Call(ranges, shape, plan, statistics, statistics + statisticBytes);
+        if (!arrives.make(call.statistics, call.products, plan.paddedRows())) {
+            statistics(call, queries, out, logSumExp, dout);
+        }
+        if (hopper && onePass.takes(queries, keys, ranges, shape, plan.paddedRows())) {
+            onePass.launch(call, gradients, queries, keys, values, dout, accumulate);
+            return;
+        }
+        queryGradient(hopper, call, gradients, queries, keys, values, dout);
+        if (keys.rows() > 0) {
+            keyGradient(hopper, call, gradients, queries, keys, values, dout, accumulate);
+        }
+    }
+
+    private void statistics(Call call, Tensor queries, Tensor out, Tensor logSumExp, Tensor dout) {
+        AttentionShape shape = call.shape;
+        AttentionPlans.Plan plan = call.plan;
         long statisticThreads = (long) plan.paddedRows() * shape.heads() * (shape.headDim() / 8);
         kernel("flashStatistics" + shape.headDim())
                 .pointer(call.statistics)
@@ -316,14 +351,6 @@ final class FlashAttention extends KernelFamily {
                         STATISTICS_THREADS,
                         1,
                         0);
-        if (hopper && onePass.takes(queries, keys, ranges, shape, plan.paddedRows())) {
-            onePass.launch(call, gradients, queries, keys, values, dout, accumulate);
-            return;
-        }
-        queryGradient(hopper, call, gradients, queries, keys, values, dout);
-        if (keys.rows() > 0) {
-            keyGradient(hopper, call, gradients, queries, keys, values, dout, accumulate);
-        }
     }
 
     private void queryGradient(

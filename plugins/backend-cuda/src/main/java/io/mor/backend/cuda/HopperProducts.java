@@ -25,7 +25,7 @@ final class HopperProducts extends KernelFamily {
         LINEARS(1, 256, TILE_ROWS * HEAD / 2 * 8, 384),
         GATED(1, 256, 8 * 2 * 16 * 64 * 2, 384),
         GATED_IN_PAIRS(2, 256, 8 * 2 * 16 * 64 * 2, 384),
-        GATED_BACKWARD(1, 192, 6 * PART_BYTES, 512);
+        TAKEN_APART(1, 192, 6 * PART_BYTES, 512);
 
         final int team; // blocks that bring weights together
         final int columns; // of a tile of the product
@@ -178,13 +178,62 @@ final class HopperProducts extends KernelFamily {
                 .wide(width)
                 .wide(feedForward);
         note(rows, width, feedForward, 5.0 * rows * feedForward);
-        launch(launch, Cut.GATED_BACKWARD, rows, feedForward);
+        launch(launch, Cut.TAKEN_APART, rows, feedForward);
+        return true;
+    }
+
+    /**
+     * What arrives at the result of an attention with heads of 64 when {@code dy} arrives at its product with the transpose of {@code weights}, and what
+     * the attention's gradient needs of it, as the kernel flashStatistics64 makes it.
+     *
+     * @param dout {@code [rows, 64 heads]}, written
+     * @param statistics {@code float [heads, paddedRows]}, written: logSumExp in base 2
+     * @param dotProducts the same: of each row the sum over a head of out times dout
+     * @param paddedRows rows up to a multiple of 128
+     * @param out {@code [rows, 64 heads]}: the attention's result
+     * @param logSumExp {@code float [rows, heads]}
+     * @param dy {@code [rows, width]}; width a multiple of 8
+     * @param weights {@code [width, 64 heads]}
+     */
+    boolean outputGradient(
+            long dout,
+            long statistics,
+            long dotProducts,
+            int paddedRows,
+            long out,
+            long logSumExp,
+            int heads,
+            long dy,
+            int rows,
+            int width,
+            long weights) {
+        if (!canMultiply(rows, width, dy, weights)
+                || paddedRows != Math.ceilDiv(rows, TILE_ROWS) * TILE_ROWS
+                || heads <= 0
+                || !areAligned(dout, out)) {
+            return false;
+        }
+        int columns = HEAD * heads;
+        Kernels launch = kernel("hopperOutputGradient")
+                .words(map(dy, rows, width, TILE_ROWS))
+                .words(map(weights, width, columns, 64))
+                .words(map(dout, rows, columns, 64))
+                .pointer(out)
+                .pointer(logSumExp)
+                .pointer(statistics)
+                .pointer(dotProducts)
+                .wide(rows)
+                .wide(width)
+                .wide(columns)
+                .wide(paddedRows);
+        note(rows, width, columns, 2.0 * rows * columns + 6.0 * rows * heads);
+        launch(launch, Cut.TAKEN_APART, rows, columns);
         return true;
     }
 
     /** Parts of a row's sum that {@link #gatedBackward} makes. */
     static int gatedDots(int feedForward) {
-        return Math.ceilDiv(feedForward, Cut.GATED_BACKWARD.columns);
+        return Math.ceilDiv(feedForward, Cut.TAKEN_APART.columns);
     }
 
     private boolean canMultiply(int rows, int inner, long... factors) {

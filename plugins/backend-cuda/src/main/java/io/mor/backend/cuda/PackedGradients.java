@@ -103,6 +103,69 @@ final class PackedGradients extends KernelFamily {
             AttentionRanges ranges,
             AttentionShape shape,
             List<Ops.Projection> layers) {
+        attentionGradient(
+                packed,
+                queries,
+                keys,
+                values,
+                out,
+                logSumExp,
+                dout,
+                (statistics, productSums, paddedRows) -> false,
+                ranges,
+                shape,
+                layers);
+    }
+
+    /** As the backend's, side by side. */
+    void attentionGradientThroughOutput(
+            Tensor packed,
+            Tensor dout,
+            Tensor queries,
+            Tensor keys,
+            Tensor values,
+            Tensor out,
+            Tensor logSumExp,
+            Tensor dy,
+            Tensor output,
+            AttentionRanges ranges,
+            AttentionShape shape,
+            List<Ops.Projection> layers) {
+        FlashAttention.OutputGradient arrives = (statistics, productSums, paddedRows) -> {
+            boolean inOnePass = dy.rows() >= HopperNormGradient.LEAST_ROWS
+                    && areVectors(dout, dy, out)
+                    && hopper.outputGradient(
+                            targetBytes(dout),
+                            statistics,
+                            productSums,
+                            paddedRows,
+                            bytes(out),
+                            bytes(logSumExp),
+                            shape.heads(),
+                            bytes(dy),
+                            dy.rows(),
+                            dy.columns(),
+                            context.shadow(context.of(output)));
+            if (!inOnePass) {
+                products.matmul(dout, dy, false, output, false, false);
+            }
+            return inOnePass;
+        };
+        attentionGradient(packed, queries, keys, values, out, logSumExp, dout, arrives, ranges, shape, layers);
+    }
+
+    private void attentionGradient(
+            Tensor packed,
+            Tensor queries,
+            Tensor keys,
+            Tensor values,
+            Tensor out,
+            Tensor logSumExp,
+            Tensor dout,
+            FlashAttention.OutputGradient arrives,
+            AttentionRanges ranges,
+            AttentionShape shape,
+            List<Ops.Projection> layers) {
         Ops.Rotation rotation = layers.getFirst().rotation().orElseThrow();
         int parts = shape.heads() + shape.kvHeads();
         long parting =
@@ -116,6 +179,7 @@ final class PackedGradients extends KernelFamily {
                 out,
                 logSumExp,
                 dout,
+                arrives,
                 ranges,
                 shape,
                 rotation.position(),

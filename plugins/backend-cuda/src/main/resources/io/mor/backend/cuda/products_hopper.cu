@@ -1,11 +1,10 @@
 // Matrix products in bfloat16 on Hopper (compute capability 9.0) that do in their last step what else would be a pass over their results: heads
-// rotated and dealt to their tensors, a gated unit, a gated unit's gradient. Elsewhere the kernels are empty.
+// rotated and dealt to their tensors, a gated unit, a gated unit's gradient, what arrives at an attention's result. Elsewhere the kernels are empty.
 //
 // A block stays on its multiprocessor, by itself or with another that makes the tiles below, and makes tiles of 128 rows by 256 or 192 columns, columns first, so that rows are read from far memory once.
 // One thread lets the copy engine bring 64 columns of both factors at a time; two warpgroups of 64 rows each multiply. What is to be done with the
 // results of a tile is done while the next tile is multiplied, so that the tensor cores do not wait for it and what it reads and writes is spread over
-// the whole time: piece by piece between the products, with the results held in registers, or, for the gradient of a gated unit, which moves the most
-// bytes, by warps of their own.
+// the whole time: piece by piece between the products, with the results held in registers, or, for gradients, by warps of their own.
 //
 // Every sum is owned by one thread and made in the order of the columns, so the same call gives the same bits; what is outside a matrix counts as zeros.
 #include "hopper.cuh"
@@ -53,7 +52,21 @@ struct GatedBackwardArguments {
   float* products;   // [tiles of columns, rows]: of each row the sum over a tile of its gradients times gate and up; or null
   i64 rows;
   i64 inner;
-  i64 feedForward;
+  i64 columns; // feedForward
+};
+
+struct OutputGradientArguments {
+  TensorMap dy;           // [rows, inner], boxes [128, 64]
+  TensorMap weights;      // [inner, columns], boxes [64, 64]
+  TensorMap dout;         // [rows, columns], boxes [64, 64]
+  const Bf16* out;        // the same
+  const float* logSumExp; // [rows, columns / 64]
+  float* statistics;      // [columns / 64, paddedRows], as flashStatistics makes them
+  float* products;        // the same
+  i64 rows;
+  i64 inner;
+  i64 columns;    // 64 of each head
+  i64 paddedRows; // rows up to whole tiles
 };
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
@@ -355,12 +368,13 @@ struct GatedLinears {
   static __device__ __forceinline__ void finish(Held& held, u32 barriers, int group) { awaitStores<0>(); }
 };
 
-// ---- a gated unit's gradient
+// ---- gradients, by warps of their own
 
-// Two warpgroups multiply and put a tile's sums, rounded, into shared memory; four warps take them from there together with gate and up, which they
-// load straight into registers four steps ahead.
-struct GatedBackward {
-  typedef GatedBackwardArguments Arguments;
+// Two warpgroups multiply and put a tile's sums, rounded, into shared memory; four warps take them from there together with what else they need, which
+// they load straight into registers some steps ahead.
+template <class A>
+struct TakenApart {
+  typedef A Arguments;
   typedef Team<1> Blocks;
   static constexpr int COLUMNS = 192;
   static constexpr int PARTS = COLUMNS / 64;
@@ -375,15 +389,15 @@ struct GatedBackward {
   static constexpr int BESIDE_BYTES = 2 * HALF_BYTES;
   static constexpr int WARPS = 4; // of the last step
   static constexpr int STEPS = TILE_ROWS / 4 / WARPS; // of a warp in a tile, four rows each
-  static constexpr int AHEAD = 4; // steps whose gate and up are on their way
+  static constexpr int AHEAD = 4; // steps whose operands are on their way
   static_assert(STEPS % AHEAD == 0 && STEPS % 2 == 0);
 
   static __device__ __forceinline__ u64 describeRight(u32 tile) { return describeAcross(tile, PART_BYTES); }
-  static __device__ __forceinline__ int columnTiles(const Arguments& a) { return ((int)a.feedForward + COLUMNS - 1) / COLUMNS; }
-  static __device__ __forceinline__ int parts(const Arguments& a, int column) { return min(PARTS, (int)a.feedForward / 64 - column * PARTS); }
-  static __device__ __forceinline__ const TensorMap& left(const Arguments& a) { return a.dy; }
+  static __device__ __forceinline__ int columnTiles(const A& a) { return ((int)a.columns + COLUMNS - 1) / COLUMNS; }
+  static __device__ __forceinline__ int parts(const A& a, int column) { return min(PARTS, (int)a.columns / 64 - column * PARTS); }
+  static __device__ __forceinline__ const TensorMap& left(const A& a) { return a.dy; }
 
-  static __device__ __forceinline__ void copyRight(const Arguments& a, u32 to, int depth, int column, u32 barrier) {
+  static __device__ __forceinline__ void copyRight(const A& a, u32 to, int depth, int column, u32 barrier) {
     int number = parts(a, column);
     for (int part = 0; part < number; part++) {
       copyBox(to + part * PART_BYTES, a.weights, column * COLUMNS + 64 * part, depth, barrier, EVICT_LAST);
@@ -406,6 +420,40 @@ struct GatedBackward {
     }
   }
 
+  // What a lane needs of a tile to find its own eight columns of a part in a row.
+  struct Place {
+    i64 at; // in a matrix of all columns, of the tile's first row
+    int row;
+    int parts;
+    int column; // of tiles
+  };
+
+  static __device__ __forceinline__ Place placeOf(const A& a, int number, int tiles, int columns) {
+    if (number >= tiles) {
+      return {0, 0, 0, 0};
+    }
+    Tile tile = tileOf<TakenApart>(number, columns);
+    return {tile.row * a.columns + tile.column * COLUMNS + threadIdx.x % 8 * 8, tile.row, parts(a, tile.column), tile.column};
+  }
+
+  // The row of a lane in a step of its warp.
+  static __device__ __forceinline__ int rowOf(int step) {
+    return 4 * (threadIdx.x % WARPGROUP / WARP + WARPS * step) + threadIdx.x % WARP / 8;
+  }
+
+  // Over the eight lanes that have a row.
+  static __device__ __forceinline__ float rowSum(float value) {
+#pragma unroll
+    for (int distance = 4; distance > 0; distance /= 2) {
+      value += __shfl_xor_sync(FULL_MASK, value, distance);
+    }
+    return value;
+  }
+};
+
+// ---- a gated unit's gradient
+
+struct GatedBackward : TakenApart<GatedBackwardArguments> {
   // also the sum of gate times its gradient and up times its own
   static __device__ __forceinline__ float differentiate(uint4 (&results)[3], const uint4& sums, const uint4& gate, const uint4& up) {
     float product = 0.0f;
@@ -440,31 +488,10 @@ struct GatedBackward {
     return product;
   }
 
-  // What a lane needs of a tile to find its own eight columns of a part in a row.
-  struct Place {
-    i64 at; // in a matrix of feedForward columns, of the tile's first row
-    int row;
-    int parts;
-    int column; // of tiles
-  };
-
-  static __device__ __forceinline__ Place placeOf(const Arguments& a, int number, int tiles, int columns) {
-    if (number >= tiles) {
-      return {0, 0, 0, 0};
-    }
-    Tile tile = tileOf<GatedBackward>(number, columns);
-    return {tile.row * a.feedForward + tile.column * COLUMNS + threadIdx.x % 8 * 8, tile.row, parts(a, tile.column), tile.column};
-  }
-
-  // The row of a lane in a step of its warp.
-  static __device__ __forceinline__ int rowOf(int step) {
-    return 4 * (threadIdx.x % WARPGROUP / WARP + WARPS * step) + threadIdx.x % WARP / 8;
-  }
-
   static __device__ __forceinline__ void load(
       uint4& gate, uint4& up, const Arguments& a, const Place& place, int part, int row) {
     bool valid = part < place.parts && place.row + row < a.rows;
-    i64 at = place.at + row * a.feedForward + 64 * part;
+    i64 at = place.at + row * a.columns + 64 * part;
     loadOnce(gate, a.gate + at, EVICT_FIRST, valid);
     loadOnce(up, a.up + at, EVICT_FIRST, valid);
   }
@@ -503,23 +530,115 @@ struct GatedBackward {
               uint4 results[3];
               product += differentiate(results, loadShared(chunkAt<64>(half + part * PART_BYTES, row % 64, threadIdx.x % 8)), gate[s][part], up[s][part]);
               if (place.row + row < a.rows) {
-                i64 at = place.at + row * a.feedForward + 64 * part;
-                Bf16* packed = a.packed + (at + (i64)(place.row + row) * a.feedForward);
+                i64 at = place.at + row * a.columns + 64 * part;
+                Bf16* packed = a.packed + (at + (i64)(place.row + row) * a.columns);
                 *(uint4*)packed = results[0];
-                *(uint4*)(packed + a.feedForward) = results[1];
+                *(uint4*)(packed + a.columns) = results[1];
                 *(uint4*)(a.activated + at) = results[2];
               }
             }
             load(gate[s][part], up[s][part], a, ahead, part, rowAhead);
           }
-#pragma unroll
-          for (int distance = 4; distance > 0; distance /= 2) { // eight lanes have a row
-            product += __shfl_xor_sync(FULL_MASK, product, distance);
-          }
+          product = rowSum(product);
           storeIf(
               a.products + (i64)place.column * a.rows + place.row + row, product,
               a.products != nullptr && threadIdx.x % 8 == 0 && place.row + row < a.rows);
           if (step % (STEPS / 2) == STEPS / 2 - 1) {
+            __syncwarp();
+            halves.release(n);
+            n++;
+          }
+        }
+      }
+      place = next;
+    }
+  }
+};
+
+// ---- what arrives at an attention's result, and what its gradient needs of it
+
+// The copy engine writes the sums from where the warpgroups have put them.
+struct OutputGradient : TakenApart<OutputGradientArguments> {
+  static __device__ __forceinline__ void put(const float (&sum)[COLUMNS / 8][4], u32 half) {
+    TakenApart::put(sum, half);
+    publishWrites();
+  }
+
+  // of a step of a lane's row: what attention gave, and for the first lanes of a row a head's log-sum-exp
+  struct Operands {
+    uint4 out[PARTS];
+    float logSumExp;
+  };
+
+  static __device__ __forceinline__ void load(Operands& to, const Arguments& a, const Place& place, int row) {
+#pragma unroll
+    for (int part = 0; part < PARTS; part++) {
+      loadOnce(
+          to.out[part], a.out + (place.at + row * a.columns + 64 * part), EVICT_FIRST, part < place.parts && place.row + row < a.rows);
+    }
+    int heads = (int)a.columns / 64;
+    int head = min(place.column * PARTS + (int)threadIdx.x % 8, heads - 1);
+    to.logSumExp = a.logSumExp[min((i64)(place.row + row), a.rows - 1) * heads + head];
+  }
+
+  // in the order of flashStatistics
+  static __device__ __forceinline__ float multiplied(const uint4& a, const uint4& b) {
+    const u32 x[4] = {a.x, a.y, a.z, a.w};
+    const u32 y[4] = {b.x, b.y, b.z, b.w};
+    float product = 0.0f;
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+      product = fmaf(lowBf16(x[i]), lowBf16(y[i]), product);
+      product = fmaf(highBf16(x[i]), highBf16(y[i]), product);
+    }
+    return rowSum(product);
+  }
+
+  static __device__ __forceinline__ void takeLastSteps(const Arguments& a, u32 sums, const Ring<2>& halves, int tiles, int columns) {
+    Operands ahead[AHEAD] = {};
+    Place place = placeOf(a, Blocks::number(), tiles, columns);
+#pragma unroll
+    for (int s = 0; s < AHEAD; s++) {
+      load(ahead[s], a, place, rowOf(s));
+    }
+    int part = threadIdx.x % 8; // that this lane writes
+    u32 n = 0;
+    for (int number = Blocks::number(); number < tiles; number += Blocks::count()) {
+      Place next = placeOf(a, number + Blocks::count(), tiles, columns);
+#pragma unroll 1
+      for (int first = 0; first < STEPS; first += AHEAD) {
+#pragma unroll
+        for (int s = 0; s < AHEAD; s++) {
+          int step = first + s;
+          int row = rowOf(step);
+          bool isLast = step >= STEPS - AHEAD; // what is loaded meanwhile is of the next tile
+          Place later = isLast ? next : place;
+          if (step % (STEPS / 2) == 0) {
+            halves.awaitFull(n);
+          }
+          u32 half = sums + halves.place(n) * HALF_BYTES;
+          if (step % (STEPS / 2) == 0 && threadIdx.x % WARPGROUP == 0) {
+            for (int p = 0; p < place.parts; p++) {
+              storeBox(a.dout, place.column * COLUMNS + 64 * p, place.row + step / (STEPS / 2) * 64, half + p * PART_BYTES);
+            }
+            commitStores();
+          }
+          float product[PARTS];
+#pragma unroll
+          for (int p = 0; p < PARTS; p++) {
+            uint4 slope = loadShared(chunkAt<64>(half + p * PART_BYTES, row % 64, part));
+            product[p] = multiplied(ahead[s].out[p], slope);
+          }
+          bool isRow = place.row + row < a.rows;
+          i64 at = (i64)(place.column * PARTS + part) * a.paddedRows + place.row + row;
+          float statistic = ahead[s].logSumExp == -INFINITE || !isRow ? INFINITE : ahead[s].logSumExp * LOG2_E;
+          storeIf(a.statistics + at, statistic, part < place.parts);
+          storeIf(a.products + at, isRow ? part == 0 ? product[0] : part == 1 ? product[1] : product[2] : 0.0f, part < place.parts);
+          load(ahead[s], a, later, rowOf(isLast ? step + AHEAD - STEPS : step + AHEAD));
+          if (step % (STEPS / 2) == STEPS / 2 - 1) {
+            if (threadIdx.x % WARPGROUP == 0) {
+              awaitStores<0>();
+            }
             __syncwarp();
             halves.release(n);
             n++;
@@ -743,3 +862,4 @@ HOPPER_PRODUCT(hopperLinears, LinearsArguments, hopperProduct<Linears>, PRODUCT_
 HOPPER_PRODUCT(hopperGatedLinears, GatedLinearsArguments, hopperProduct<GatedLinears<1>>, PRODUCT_THREADS, )
 HOPPER_PRODUCT(hopperGatedLinearsInPairs, GatedLinearsArguments, hopperProduct<GatedLinears<2>>, PRODUCT_THREADS, IN_PAIRS)
 HOPPER_PRODUCT(hopperGatedBackward, GatedBackwardArguments, hopperProductApart<GatedBackward>, APART_THREADS, )
+HOPPER_PRODUCT(hopperOutputGradient, OutputGradientArguments, hopperProductApart<OutputGradient>, APART_THREADS, )

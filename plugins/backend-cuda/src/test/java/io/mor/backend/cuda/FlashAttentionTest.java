@@ -246,6 +246,7 @@ class FlashAttentionTest {
                             out,
                             logSumExp,
                             dout,
+                            (statistics, products, paddedRows) -> false,
                             seen,
                             shape,
                             ints(positions, 0),

@@ -75,6 +75,66 @@ class HopperProductsTest {
     }
 
     @Test
+    void whatArrivesAtAnAttentionsResultIsAProductWithTheStatisticsOfItsGradient() {
+        assumeHopper();
+        for (int[] sizes :
+                new int[][] {{1, 64, 1}, {127, 72, 2}, {128, 64, 3}, {300, 200, 4}, {1031, 128, 9}, {4099, 64, 15}}) {
+            outputGradientIs(sizes[0], sizes[1], sizes[2]);
+        }
+    }
+
+    private void outputGradientIs(int rows, int width, int heads) {
+        int size = rows * 64 * heads;
+        int padded = Math.ceilDiv(rows, 128) * 128;
+        float[] dy = normal(rows * width, 1);
+        float[] weights = normal(width * 64 * heads, 1 / Math.sqrt(width));
+        float[] out = normal(size, 1);
+        float[] logSumExp = new float[rows * heads];
+        for (int i = 0; i < logSumExp.length; i++) {
+            logSumExp[i] = i % 7 == 3 ? Float.NEGATIVE_INFINITY : (float) (5 * random.nextGaussian());
+        }
+        long[] in = {narrow(dy), narrow(weights), narrow(out), full(logSumExp)};
+        double[] wanted = product(dy, weights, rows, width, 64 * heads, true);
+        float[][][] results = new float[2][3][padded * heads];
+        for (float[][] result : results) {
+            long dout = untouched(size);
+            long statistics = full(new float[padded * heads]);
+            long dotProducts = full(new float[padded * heads]);
+            assertTrue(products.outputGradient(
+                    dout, statistics, dotProducts, padded, in[2], in[3], heads, in[0], rows, width, in[1]));
+            result[0] = read(dout, size);
+            context.transfers.read(statistics, false, result[1]);
+            context.transfers.read(dotProducts, false, result[2]);
+        }
+        String what = rows + " rows, " + width + " to " + heads + " heads";
+        assertClose("gradient of " + what, wanted, results[0][0]);
+        for (int head = 0; head < heads; head++) {
+            for (int row = 0; row < padded; row++) {
+                double sum = 0;
+                double terms = 0;
+                double statistic = Double.POSITIVE_INFINITY;
+                if (row < rows) {
+                    for (int i = (row * heads + head) * 64; i < (row * heads + head) * 64 + 64; i++) {
+                        sum += (double) results[0][0][i] * out[i]; // of what is kept
+                        terms += Math.abs((double) results[0][0][i] * out[i]);
+                    }
+                    double value = logSumExp[row * heads + head];
+                    statistic = value == Double.NEGATIVE_INFINITY ? Double.POSITIVE_INFINITY : value / Math.log(2);
+                }
+                String where = what + ", head " + head + ", row " + row;
+                float got = results[0][1][head * padded + row];
+                assertTrue(
+                        statistic == got || Math.abs(statistic - got) <= 1e-6 * Math.abs(statistic),
+                        "statistic of " + where + ": " + got + " instead of " + statistic);
+                assertEquals(sum, results[0][2][head * padded + row], 1e-5 * terms, "product of " + where);
+            }
+        }
+        for (int i = 0; i < 3; i++) {
+            assertArrayEquals(results[0][i], results[1][i], what + ": the same bits each time");
+        }
+    }
+
+    @Test
     void whatArrivesBeforeANormIsTheGradientOfTheProductAndOfTheNorm() {
         assumeHopper();
         for (int[] sizes :
@@ -185,6 +245,12 @@ class HopperProductsTest {
         assertFalse(
                 products.gatedBackward(place, place, place, place, place, 8, 64, 96, place, 0),
                 "a width that is no multiple of 64");
+        assertFalse(
+                products.outputGradient(place, place, place, 64, place, place, 1, place, 8, 64, place),
+                "rows that are not padded to whole tiles");
+        assertFalse(
+                products.outputGradient(place, place, place, 128, place, place, 1, place, 8, 60, place),
+                "gradients that are no multiple of 16 bytes");
         assertFalse(
                 new HopperNormGradient(context)
                         .launch(place, place, place, place, place, place, place, 8, 64, 320, place, place, 1, false),

@@ -49,6 +49,14 @@ class PackedGradientsTest {
     }
 
     @Test
+    void whatArrivesBehindAnAttentionGoesThroughItsOutputProjectionAsInSeparatePasses() {
+        throughOutput(576, new AttentionShape(9, 3, 64), 4200, 1400);
+        throughOutput(960, new AttentionShape(15, 5, 64), 4099, 683);
+        throughOutput(320, new AttentionShape(4, 2, 64), 5000, 5000); // heads that do not fill the last tile
+        throughOutput(576, new AttentionShape(9, 3, 64), 300, 300); // fewer rows than the one pass takes
+    }
+
+    @Test
     void whatArrivesAtAGatedUnitGoesThroughTheNormAsInSeparatePasses() {
         gated(576, 1536, 4200);
         gated(960, 2560, 4099);
@@ -67,7 +75,75 @@ class PackedGradientsTest {
         return new Normed(new Ops.Norm(x, weight, Optional.empty(), EPSILON, rstd), normed);
     }
 
+    /** An attention of normed rows in sequences of one length, and room for its gradients. */
+    private record Attention(
+            Normed normed,
+            AttentionShape shape,
+            AttentionRanges ranges,
+            List<Ops.Projection> projections,
+            List<Tensor> made,
+            Tensor out,
+            Tensor logSumExp,
+            Tensor packed) {}
+
     private void attention(int width, AttentionShape shape, int rows, int length) {
+        Attention of = attend(width, shape, rows, length);
+        Tensor dout = rows(rows, shape.queryWidth(), 1);
+        compare(
+                "attention of " + shape + ", " + rows + " rows in sequences of " + length,
+                of.normed,
+                of.packed,
+                of.projections,
+                () -> gradient(of, dout));
+    }
+
+    private void gradient(Attention of, Tensor dout) {
+        backend.attentionGradient(
+                of.packed,
+                of.made.get(0),
+                of.made.get(1),
+                of.made.get(2),
+                of.out,
+                of.logSumExp,
+                dout,
+                of.ranges,
+                of.shape,
+                of.projections);
+    }
+
+    private void throughOutput(int width, AttentionShape shape, int rows, int length) {
+        Attention of = attend(width, shape, rows, length);
+        Tensor dy = rows(rows, width, 1);
+        Tensor output = filled(backend.allocate(width, shape.queryWidth()), 1 / Math.sqrt(width));
+        Tensor dout = rows(rows, shape.queryWidth(), 0);
+        List<double[]> results = new ArrayList<>();
+        for (int run = 0; run < 2; run++) {
+            backend.fill(dout, 7);
+            backend.fill(of.packed, 7);
+            backend.attentionGradientThroughOutput(
+                    of.packed,
+                    dout,
+                    of.made.get(0),
+                    of.made.get(1),
+                    of.made.get(2),
+                    of.out,
+                    of.logSumExp,
+                    dy,
+                    output,
+                    of.ranges,
+                    shape,
+                    of.projections);
+            results.add(backend.readDoubles(of.packed));
+        }
+        Tensor alone = rows(rows, shape.queryWidth(), 0);
+        backend.matmul(alone, dy, false, output, false, false);
+        gradient(of, alone);
+        String what = "attention of " + shape + ", " + rows + " rows in sequences of " + length;
+        assertClose(what + ": gradients", backend.readDoubles(of.packed), results.getFirst());
+        assertArrayEquals(results.get(0), results.get(1), what + ": the same bits each time");
+    }
+
+    private Attention attend(int width, AttentionShape shape, int rows, int length) {
         Normed normed = normed(rows, width);
         IntTensor position =
                 ints(IntStream.range(0, rows).map(row -> row % length).toArray());
@@ -85,25 +161,9 @@ class PackedGradientsTest {
         backend.linears(made, normed.rows, projections);
         Tensor out = rows(rows, shape.queryWidth(), 0);
         Tensor logSumExp = backend.allocate(rows, shape.heads());
-        Tensor dout = rows(rows, shape.queryWidth(), 1);
         backend.attention(out, logSumExp, made.get(0), made.get(1), made.get(2), ranges, shape);
         Tensor packed = rows(rows, IntStream.of(widths).sum(), 0);
-        compare(
-                "attention of " + shape + ", " + rows + " rows in sequences of " + length,
-                normed,
-                packed,
-                projections,
-                () -> backend.attentionGradient(
-                        packed,
-                        made.get(0),
-                        made.get(1),
-                        made.get(2),
-                        out,
-                        logSumExp,
-                        dout,
-                        ranges,
-                        shape,
-                        projections));
+        return new Attention(normed, shape, ranges, projections, made, out, logSumExp, packed);
     }
 
     private void gated(int width, int feedForward, int rows) {
