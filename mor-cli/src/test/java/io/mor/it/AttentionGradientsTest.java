@@ -53,7 +53,8 @@ class AttentionGradientsTest {
     @EnumSource(Use.class)
     void gradientsAreThoseOfTheSingleOperations(Use use) {
         List<double[]> wanted = gradients(use, false, Recomputation.NONE);
-        for (Recomputation recomputation : Recomputation.values()) {
+        for (Recomputation.Kind kind : Recomputation.Kind.values()) {
+            Recomputation recomputation = new Recomputation(kind);
             List<double[]> got = gradients(use, true, recomputation);
             for (int i = 0; i < wanted.size(); i++) {
                 double most = 0;
