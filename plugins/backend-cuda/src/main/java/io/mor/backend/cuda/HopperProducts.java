@@ -17,12 +17,13 @@ final class HopperProducts extends KernelFamily {
     private static final int PART_BYTES = 64 * 64 * 2; // of 64 columns of a tile in a stage
     private static final int BARRIERS_BYTES = 128; // at most
 
-    /** From which on a gated unit is made by pairs of blocks: with fewer rows pairs share the work less evenly than they gain. */
+    /** From which on heads and a gated unit are made by pairs of blocks: with fewer rows pairs share the work less evenly than they gain. */
     static final int LEAST_ROWS_IN_PAIRS = 16384;
 
     /** How a kernel cuts its work; the numbers of its structure in products_hopper.cu. */
     private enum Cut {
         LINEARS(1, 256, TILE_ROWS * HEAD / 2 * 8, 384),
+        LINEARS_IN_PAIRS(2, 256, TILE_ROWS * HEAD / 2 * 8, 384),
         GATED(1, 256, 8 * 2 * 16 * 64 * 2, 384),
         GATED_IN_PAIRS(2, 256, 8 * 2 * 16 * 64 * 2, 384),
         TAKEN_APART(1, 192, 6 * PART_BYTES, 512);
@@ -88,7 +89,8 @@ final class HopperProducts extends KernelFamily {
         }
         long[] maps = context.tensorMaps.of(new Boxes(x, rows, inner, TILE_ROWS));
         long[] weightMap = context.tensorMaps.of(new Boxes(weights, HEAD * heads, inner, HEAD, true));
-        Kernels launch = kernel("hopperLinears")
+        Cut cut = rows >= LEAST_ROWS_IN_PAIRS ? Cut.LINEARS_IN_PAIRS : Cut.LINEARS;
+        Kernels launch = kernel(cut == Cut.LINEARS ? "hopperLinears" : "hopperLinearsInPairs")
                 .words(maps)
                 .words(weightMap)
                 .words(tensors)
@@ -99,7 +101,7 @@ final class HopperProducts extends KernelFamily {
                 .wide(inner)
                 .wide(bits);
         note(rows, inner, HEAD * heads, (double) rows * HEAD * heads);
-        launch(launch, Cut.LINEARS, rows, HEAD * heads);
+        launch(launch, cut, rows, HEAD * heads);
         return true;
     }
 

@@ -205,6 +205,18 @@ struct Team {
     }
   }
 
+  // The same of a map of five dimensions of which the first and the last are chosen.
+  static __device__ __forceinline__ void copyGroupsToAll(u32 to, const TensorMap& map, int column, int group, u32 barrier) {
+    if constexpr (SIZE == 2) {
+      asm volatile(
+          "cp.async.bulk.tensor.5d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1, {%2, %3, %3, %3, %4}], [%5], %6;" ::"r"(to),
+          "l"(&map), "r"(column), "r"(0), "r"(group), "r"(barrier), "h"((unsigned short)3)
+          : "memory");
+    } else {
+      copyGroups(to, map, column, group, barrier);
+    }
+  }
+
   // By each warp when its products have read a stage. Nothing was written that the other block must see, so it does without a fence of the cluster,
   // which would cost more than the pair gains.
   template <int STAGES>

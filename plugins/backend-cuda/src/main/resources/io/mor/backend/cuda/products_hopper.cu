@@ -105,9 +105,10 @@ __device__ __forceinline__ float sigmoid(float x) {
 
 // ---- heads, rotated and dealt to their tensors
 
+template <int BLOCKS>
 struct Linears {
   typedef LinearsArguments Arguments;
-  typedef Team<1> Blocks;
+  typedef Team<BLOCKS> Blocks;
   static constexpr int COLUMNS = 256;
   static constexpr int STAGES = 4;
   static constexpr bool TURNS = false;
@@ -139,8 +140,8 @@ struct Linears {
 
   static __device__ __forceinline__ void copyRight(const Arguments& a, u32 to, int depth, int column, u32 barrier) {
     int heads = parts(a, column);
-    for (int h = 0; h < heads; h++) {
-      copyGroups(to + h * PART_BYTES, a.weights, depth, 2 * (4 * column + h), barrier);
+    for (int h = Blocks::rank(); h < heads; h += Blocks::SIZE) {
+      Blocks::copyGroupsToAll(to + h * PART_BYTES, a.weights, depth, 2 * (4 * column + h), barrier);
     }
   }
 
@@ -858,7 +859,8 @@ __device__ __forceinline__ void hopperProductApart(const typename Product::Argum
     ON_HOPPER(call(arguments));                                                                                \
   }
 
-HOPPER_PRODUCT(hopperLinears, LinearsArguments, hopperProduct<Linears>, PRODUCT_THREADS, )
+HOPPER_PRODUCT(hopperLinears, LinearsArguments, hopperProduct<Linears<1>>, PRODUCT_THREADS, )
+HOPPER_PRODUCT(hopperLinearsInPairs, LinearsArguments, hopperProduct<Linears<2>>, PRODUCT_THREADS, IN_PAIRS)
 HOPPER_PRODUCT(hopperGatedLinears, GatedLinearsArguments, hopperProduct<GatedLinears<1>>, PRODUCT_THREADS, )
 HOPPER_PRODUCT(hopperGatedLinearsInPairs, GatedLinearsArguments, hopperProduct<GatedLinears<2>>, PRODUCT_THREADS, IN_PAIRS)
 HOPPER_PRODUCT(hopperGatedBackward, GatedBackwardArguments, hopperProductApart<GatedBackward>, APART_THREADS, )

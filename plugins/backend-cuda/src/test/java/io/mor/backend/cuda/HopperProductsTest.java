@@ -58,9 +58,12 @@ class HopperProductsTest {
     }
 
     @Test
-    void aGatedUnitOfManyRowsIsMadeByPairsOfBlocks() {
+    void manyRowsAreMadeByPairsOfBlocks() {
         assumeHopper();
         int rows = HopperProducts.LEAST_ROWS_IN_PAIRS;
+        headsAre(rows, 64, new int[] {1}, new boolean[] {true});
+        headsAre(rows + 16, 72, new int[] {2, 1, 1}, new boolean[] {true, false, true});
+        headsAre(rows + 131, 72, new int[] {5, 1, 1}, new boolean[] {true, true, false});
         for (int[] sizes : new int[][] {{rows, 64, 64}, {rows + 16, 72, 192}, {rows + 131, 200, 64}}) {
             gatedIs(sizes[0], sizes[1], sizes[2]);
         }
