@@ -334,6 +334,23 @@ static TensorMap boxes(const Slice& slice, int boxRows) {
   return result;
 }
 
+// Where extents are counted it is the kernel that copies by threads.
+static void exactForward(Attention& a) {
+  constexpr int GROUPS = 3;
+  constexpr int STAGES = 3;
+  constexpr int KEYS = 128;
+  if (a.counted() != nullptr || a.keysCounted() != nullptr) {
+    hopperForwardWith(a, flashHopperForward, GROUPS, 2, KEYS);
+    return;
+  }
+  const Shape& s = a.shape;
+  int bytes = 2 * GROUPS * 8192 + 2 * STAGES * KEYS * 128 + 32 + 32 * STAGES;
+  sharedMemory(flashHopperForwardOfExact, bytes);
+  flashHopperForwardOfExact<<<blocks(a.queryItemCount * s.kvHeads), 128 * (GROUPS + 1), bytes>>>(ForwardArguments{
+      boxes(a.q, 64), boxes(a.k, KEYS), boxes(a.v, KEYS), a.o.address(), a.o.pitch, a.logSumExp, a.ranges, a.bounds, a.queryItems,
+      a.queryItemCount, a.bound, a.padded, s.heads, s.kvHeads, a.scale(), 0});
+}
+
 static void onePassPlan(Attention& a) {
   const Shape& s = a.shape;
   int tiles = a.padded / 64;
@@ -409,6 +426,9 @@ static std::vector<Way> waysOf(const std::string& kind) {
   return {
       {"hopper3", true, [](Attention& a) { hopperPlan(a, 3, 3); },
        [](Attention& a) { hopperForwardWith(a, flashHopperForward, 3, 2, 128); },
+       [](Attention& a) { hopperQueryGradientWith(a, flashHopperQueryGradient, 3, 4); },
+       [](Attention& a) { hopperKeyGradientWith(a, flashHopperKeyGradient, 3, 4); }},
+      {"exact3", true, [](Attention& a) { hopperPlan(a, 3, 3); }, exactForward,
        [](Attention& a) { hopperQueryGradientWith(a, flashHopperQueryGradient, 3, 4); },
        [](Attention& a) { hopperKeyGradientWith(a, flashHopperKeyGradient, 3, 4); }},
       {"onepass", true,

@@ -32,6 +32,7 @@ final class FlashAttention extends KernelFamily {
         static final int WIDTH = 64;
         static final int GROUPS = 3; // warpgroups that calculate
         static final int FORWARD_STAGES = 2;
+        static final int EXACT_FORWARD_STAGES = 3;
         static final int FORWARD_KEYS = 128;
         static final int GRADIENT_STAGES = 4;
         static final int TILE_BYTES = ROW_TILE * WIDTH * 2;
@@ -41,6 +42,10 @@ final class FlashAttention extends KernelFamily {
 
         static int threads() {
             return 128 * (GROUPS + 1);
+        }
+
+        static int forwardBytes(int stages) {
+            return 2 * GROUPS * TILE_BYTES + 2 * stages * FORWARD_KEYS * WIDTH * 2 + barriers(2 + 2 * stages);
         }
 
         static int barriers(int places) {
@@ -108,6 +113,10 @@ final class FlashAttention extends KernelFamily {
         }
         if (ranges.entryRows().isEmpty() && onHopper(shape)) {
             AttentionPlans.Plan plan = plans.of(queries, keys, ranges, shape, Hopper.GROUPS);
+            if (queries.extent().isExact() && keys.extent().isExact() && queries.rows() > 0 && keys.rows() > 0) {
+                forwardOfExact(plan, out, logSumExp, queries, keys, values, shape);
+                return;
+            }
             Kernels launch = kernel("flashHopperForward");
             forwardTensors(launch, out, logSumExp, queries, keys, values)
                     .pointer(plan.ranges())
@@ -125,9 +134,7 @@ final class FlashAttention extends KernelFamily {
                             1,
                             Hopper.threads(),
                             1,
-                            2 * Hopper.GROUPS * Hopper.TILE_BYTES
-                                    + 2 * Hopper.FORWARD_STAGES * Hopper.FORWARD_KEYS * Hopper.WIDTH * 2
-                                    + Hopper.barriers(2 + 2 * Hopper.FORWARD_STAGES));
+                            Hopper.forwardBytes(Hopper.FORWARD_STAGES));
             return;
         }
         Kernels launch = kernel("flashForward" + shape.headDim());
@@ -146,6 +153,44 @@ final class FlashAttention extends KernelFamily {
                         THREADS,
                         1,
                         (BLOCK_ROWS + 4 * FORWARD_KEYS) * shape.headDim() * 2);
+    }
+
+    /** By the copy engine, which brings whole tiles: what lies behind a counted extent could be anything. */
+    private void forwardOfExact(
+            AttentionPlans.Plan plan,
+            Tensor out,
+            Tensor logSumExp,
+            Tensor queries,
+            Tensor keys,
+            Tensor values,
+            AttentionShape shape) {
+        kernel("flashHopperForwardOfExact")
+                .words(boxes(queries, ROW_TILE))
+                .words(boxes(keys, Hopper.FORWARD_KEYS))
+                .words(boxes(values, Hopper.FORWARD_KEYS))
+                .pointer(targetBytes(out))
+                .wide(out.columns())
+                .pointer(targetBytes(logSumExp))
+                .pointer(plan.ranges())
+                .pointer(plan.bounds())
+                .pointer(plan.queryItems())
+                .wide(plan.queryItemCount())
+                .wide(queries.rows())
+                .wide(plan.paddedRows())
+                .wide(shape.heads())
+                .wide(shape.kvHeads())
+                .real(scale(shape))
+                .launch(
+                        blocks(plan.queryItemCount(), shape),
+                        1,
+                        1,
+                        Hopper.threads(),
+                        1,
+                        Hopper.forwardBytes(Hopper.EXACT_FORWARD_STAGES));
+    }
+
+    private long[] boxes(Tensor tensor, int boxRows) {
+        return context.tensorMaps.of(new TensorMaps.Boxes(bytes(tensor), tensor.rows(), tensor.columns(), boxRows));
     }
 
     /** A few rows, each cut into chunks of its range that blocks of their own read; then the chunks are joined. */

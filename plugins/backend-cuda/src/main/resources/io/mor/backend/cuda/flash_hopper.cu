@@ -1,5 +1,5 @@
 // Attention over ranges of key rows in bfloat16 for heads of 64 on Hopper (compute capability 9.0): wgmma on tiles in shared memory that one
-// warpgroup copies ahead of those that compute. Elsewhere the kernels are empty; flash.cu has the same for every card.
+// warpgroup copies ahead of those that compute, or, where extents are exact, lets the copy engine bring. Elsewhere the kernels are empty; flash.cu has the same for every card.
 //
 // A block stays on its multiprocessor and takes items from a list, the longest first. Each of its computing warpgroups owns 64 query rows of
 // one head (or 64 key rows): neighbouring warpgroups take the heads that share a key head first, then the next rows, so that a tile of keys is
@@ -7,6 +7,26 @@
 //
 // Sums are owned by one warpgroup and made in the order of keys (or heads and queries), so the same call gives the same bits.
 #include "flash_hopper.cuh"
+
+// Of the way forward where extents are exact.
+struct ForwardArguments {
+  TensorMap queries; // in boxes of 64 rows
+  TensorMap keys;    // in boxes of as many rows as a turn has keys
+  TensorMap values;
+  Bf16* out;
+  i64 outPitch;
+  float* logSumExp;
+  const int2* ranges;
+  const Bounds* bounds;
+  const int4* items;
+  i64 itemCount;
+  i64 rows;
+  i64 paddedRows;
+  i64 heads;
+  i64 kvHeads;
+  float scale;
+  int unused;
+};
 
 // ---- the plan of a batch
 
@@ -189,60 +209,138 @@ struct Unit {
 
 // ---- forward
 
-// shared memory: 2 x GROUPS tiles of queries, STAGES tiles of keys, as many of values, barriers
+// Where tiles wait for those that compute, and in which order they come: an item's queries, then keys and values in turns.
 template <int GROUPS, int STAGES, int KEYS>
-__device__ __forceinline__ void hopperForward(
-    Bf16* out, int outPitch, float* logSumExp, const Bf16* queries, int queryPitch, const Bf16* keys, int keyPitch, const Bf16* values,
-    int valuePitch, const int2* ranges, const Bounds* bounds, const int4* items, int itemCount, int bound, const int* count, int keyBound,
-    const int* keyCount, int paddedRows, int heads, int kvHeads, float scale) {
-  constexpr int KEY_BYTES = KEYS * HEAD * 2;
-  extern __shared__ __align__(1024) unsigned char sharedTiles[];
-  u32 queryTiles = sharedAddress(sharedTiles);
-  u32 keyTiles = queryTiles + 2 * GROUPS * TILE_BYTES;
-  u32 valueTiles = keyTiles + STAGES * KEY_BYTES;
-  Ring<2> queryRing = {valueTiles + STAGES * KEY_BYTES};
-  Ring<STAGES> keyRing = {queryRing.barriers + Ring<2>::BYTES};
-  Ring<STAGES> valueRing = {keyRing.barriers + Ring<STAGES>::BYTES};
-  int rows = rowsOf(bound, count);
-  int sharing = heads / kvHeads;
-  if (threadIdx.x == 0) {
-    queryRing.start(WARPGROUP, 4 * GROUPS);
-    keyRing.start(WARPGROUP, 4 * GROUPS);
-    valueRing.start(WARPGROUP, 4 * GROUPS);
+struct ForwardTiles {
+  static constexpr int KEY_BYTES = KEYS * HEAD * 2;
+
+  u32 queries; // 2 x GROUPS tiles
+  u32 keys;    // STAGES tiles
+  u32 values;
+  Ring<2> queryRing;
+  Ring<STAGES> keyRing;
+  Ring<STAGES> valueRing;
+
+  static __device__ __forceinline__ ForwardTiles at(u32 shared) {
+    u32 keys = shared + 2 * GROUPS * TILE_BYTES;
+    u32 values = keys + STAGES * KEY_BYTES;
+    u32 barriers = values + STAGES * KEY_BYTES;
+    return {
+        shared, keys, values, {barriers}, {barriers + Ring<2>::BYTES}, {barriers + Ring<2>::BYTES + Ring<STAGES>::BYTES}};
   }
-  __syncthreads();
-  u32 n = 0; // tiles of keys so far
-  u32 number = 0; // items so far
-  if (threadIdx.x < WARPGROUP) {
-    giveRegisters<GROUPS == 3 ? 32 : 24>();
-    int keyRows = rowsOf(keyBound, keyCount);
+  __device__ __forceinline__ u32 query(u32 number, int group) const {
+    return queries + (queryRing.place(number) * GROUPS + group) * TILE_BYTES;
+  }
+  __device__ __forceinline__ u32 key(u32 n) const { return keys + keyRing.place(n) * KEY_BYTES; }
+  __device__ __forceinline__ u32 value(u32 n) const { return values + valueRing.place(n) * KEY_BYTES; }
+};
+
+// Copies by the threads of a warpgroup, of matrices whose extents may be counted.
+struct ThreadCopies {
+  static constexpr int ARRIVALS = WARPGROUP;
+  const Bf16* queries;
+  int queryPitch;
+  const Bf16* keys;
+  int keyPitch;
+  const Bf16* values;
+  int valuePitch;
+  int rows;
+  int keyRows;
+
+  template <int GROUPS, int STAGES, int KEYS>
+  __device__ __forceinline__ void fill(
+      const ForwardTiles<GROUPS, STAGES, KEYS>& tiles, const int4* items, int itemCount, int kvHeads, int sharing) const {
     Filler filler = {0};
+    u32 n = 0;
+    u32 number = 0;
     for (int i; (i = itemOf(number)) < itemCount * kvHeads; number++) {
       int4 item = items[i / kvHeads];
       int kvHead = i % kvHeads;
-      filler.begin(queryRing, number);
+      filler.begin(tiles.queryRing, number);
 #pragma unroll 1
       for (int group = 0; group < GROUPS; group++) {
         int index = item.x * GROUPS + group;
         copyRows<HEAD, ROW_TILE, WARPGROUP>(
-            queryTiles + (queryRing.place(number) * GROUPS + group) * TILE_BYTES, queries + (kvHead * sharing + index % sharing) * HEAD,
-            queryPitch, index / sharing * ROW_TILE, rows, threadIdx.x);
+            tiles.query(number, group), queries + (kvHead * sharing + index % sharing) * HEAD, queryPitch, index / sharing * ROW_TILE, rows,
+            threadIdx.x);
       }
-      filler.end(queryRing, number);
+      filler.end(tiles.queryRing, number);
       for (int first = item.y; first < item.z; first += KEYS, n++) {
-        filler.begin(keyRing, n);
-        copyRows<HEAD, KEYS, WARPGROUP>(
-            keyTiles + keyRing.place(n) * KEY_BYTES, keys + kvHead * HEAD, keyPitch, first, keyRows, threadIdx.x);
-        filler.end(keyRing, n);
-        filler.begin(valueRing, n);
-        copyRows<HEAD, KEYS, WARPGROUP>(
-            valueTiles + valueRing.place(n) * KEY_BYTES, values + kvHead * HEAD, valuePitch, first, keyRows, threadIdx.x);
-        filler.end(valueRing, n);
+        filler.begin(tiles.keyRing, n);
+        copyRows<HEAD, KEYS, WARPGROUP>(tiles.key(n), keys + kvHead * HEAD, keyPitch, first, keyRows, threadIdx.x);
+        filler.end(tiles.keyRing, n);
+        filler.begin(tiles.valueRing, n);
+        copyRows<HEAD, KEYS, WARPGROUP>(tiles.value(n), values + kvHead * HEAD, valuePitch, first, keyRows, threadIdx.x);
+        filler.end(tiles.valueRing, n);
       }
     }
     filler.finish();
+  }
+};
+
+// Copies by the copy engine, which one thread starts: whole tiles, so extents must be exact.
+struct EngineCopies {
+  static constexpr int ARRIVALS = 1;
+  const TensorMap& queries; // in boxes of 64 rows
+  const TensorMap& keys;    // in boxes of KEYS rows
+  const TensorMap& values;
+
+  template <int GROUPS, int STAGES, int KEYS>
+  __device__ __forceinline__ void fill(
+      const ForwardTiles<GROUPS, STAGES, KEYS>& tiles, const int4* items, int itemCount, int kvHeads, int sharing) const {
+    if (threadIdx.x != 0) {
+      return;
+    }
+    u32 n = 0;
+    u32 number = 0;
+    for (int i; (i = itemOf(number)) < itemCount * kvHeads; number++) {
+      int4 item = items[i / kvHeads];
+      int kvHead = i % kvHeads;
+      u32 full = tiles.queryRing.full(number);
+      tiles.queryRing.awaitEmpty(number);
+      expect(full, GROUPS * TILE_BYTES);
+#pragma unroll 1
+      for (int group = 0; group < GROUPS; group++) {
+        int index = item.x * GROUPS + group;
+        copyBox(tiles.query(number, group), queries, (kvHead * sharing + index % sharing) * HEAD, index / sharing * ROW_TILE, full);
+      }
+      for (int first = item.y; first < item.z; first += KEYS, n++) {
+        tiles.keyRing.awaitEmpty(n);
+        expect(tiles.keyRing.full(n), tiles.KEY_BYTES);
+        copyBox(tiles.key(n), keys, kvHead * HEAD, first, tiles.keyRing.full(n));
+        tiles.valueRing.awaitEmpty(n);
+        expect(tiles.valueRing.full(n), tiles.KEY_BYTES);
+        copyBox(tiles.value(n), values, kvHead * HEAD, first, tiles.valueRing.full(n));
+      }
+    }
+  }
+};
+
+// shared memory: ForwardTiles with their barriers
+template <int GROUPS, int STAGES, int KEYS, class Copies>
+__device__ __forceinline__ void hopperForward(
+    const Copies& copies, Bf16* out, int outPitch, float* logSumExp, const int2* ranges, const Bounds* bounds, const int4* items,
+    int itemCount, int rows, int paddedRows, int heads, int kvHeads, float scale) {
+  extern __shared__ __align__(1024) unsigned char sharedTiles[];
+  auto tiles = ForwardTiles<GROUPS, STAGES, KEYS>::at(sharedAddress(sharedTiles));
+  const auto& queryRing = tiles.queryRing;
+  const auto& keyRing = tiles.keyRing;
+  const auto& valueRing = tiles.valueRing;
+  int sharing = heads / kvHeads;
+  if (threadIdx.x == 0) {
+    queryRing.start(Copies::ARRIVALS, 4 * GROUPS);
+    keyRing.start(Copies::ARRIVALS, 4 * GROUPS);
+    valueRing.start(Copies::ARRIVALS, 4 * GROUPS);
+    publishBarriers();
+  }
+  __syncthreads();
+  if (threadIdx.x < WARPGROUP) {
+    giveRegisters<GROUPS == 3 ? 32 : 24>();
+    copies.fill(tiles, items, itemCount, kvHeads, sharing);
   } else {
     takeRegisters<GROUPS == 3 ? 160 : 240>();
+    u32 n = 0; // tiles of keys so far
+    u32 number = 0; // items so far
     int group = uniform(threadIdx.x / WARPGROUP) - 1;
     int lane = threadIdx.x % WARP;
     int warpRow = threadIdx.x % WARPGROUP / WARP * 16;
@@ -257,7 +355,7 @@ __device__ __forceinline__ void hopperForward(
         range[1] = ranges[row + 8];
       }
       int turns = (item.z - item.y + KEYS - 1) / KEYS;
-      u64 query = describe(queryTiles + (queryRing.place(number) * GROUPS + group) * TILE_BYTES);
+      u64 query = describe(tiles.query(number, group));
       float sum[HEAD / 8][4];
       clearFragment(sum);
       Softmax softmax;
@@ -278,7 +376,7 @@ __device__ __forceinline__ void hopperForward(
           float score[KEYS / 8][4];
           keyRing.awaitFull(n + unit.from);
           beginProducts();
-          multiplyRowsAsync(score, query, describe(keyTiles + keyRing.place(n + unit.from) * KEY_BYTES));
+          multiplyRowsAsync(score, query, describe(tiles.key(n + unit.from)));
           commitProducts();
           awaitProducts<0>();
           hold(score);
@@ -297,9 +395,9 @@ __device__ __forceinline__ void hopperForward(
           keyRing.awaitFull(n + turn);
           hold(sum);
           beginProducts();
-          multiplyRowsAsync(score, query, describe(keyTiles + keyRing.place(n + turn) * KEY_BYTES));
+          multiplyRowsAsync(score, query, describe(tiles.key(n + turn)));
           commitProducts();
-          multiplyColumnsAsync(sum, weight, describe(valueTiles + valueRing.place(n + turn - 1) * KEY_BYTES));
+          multiplyColumnsAsync(sum, weight, describe(tiles.value(n + turn - 1)));
           commitProducts();
           awaitProducts<1>();
           hold(score);
@@ -318,7 +416,7 @@ __device__ __forceinline__ void hopperForward(
         valueRing.awaitFull(n + unit.to - 1);
         hold(sum);
         beginProducts();
-        multiplyColumnsAsync(sum, weight, describe(valueTiles + valueRing.place(n + unit.to - 1) * KEY_BYTES));
+        multiplyColumnsAsync(sum, weight, describe(tiles.value(n + unit.to - 1)));
         commitProducts();
         awaitProducts<0>();
         hold(sum);
@@ -711,8 +809,15 @@ __device__ __forceinline__ void hopperKeyGradient(
       Bf16* out, int outPitch, float* logSumExp, const Bf16* queries, int queryPitch, const Bf16* keys, int keyPitch,                  \
       const Bf16* values, int valuePitch, const int2* ranges, const Bounds* bounds, const int4* items, int itemCount, int bound,        \
       const int* count, int keyBound, const int* keyCount, int paddedRows, int heads, int kvHeads, float scale) {                      \
-    ON_HOPPER((hopperForward<GROUPS, STAGES, KEYS>(out, outPitch, logSumExp, queries, queryPitch, keys, keyPitch, values, valuePitch,  \
-        ranges, bounds, items, itemCount, bound, count, keyBound, keyCount, paddedRows, heads, kvHeads, scale)));                      \
+    ON_HOPPER((hopperForward<GROUPS, STAGES, KEYS>(                                                                                    \
+        ThreadCopies{queries, queryPitch, keys, keyPitch, values, valuePitch, rowsOf(bound, count), rowsOf(keyBound, keyCount)}, out,  \
+        outPitch, logSumExp, ranges, bounds, items, itemCount, rowsOf(bound, count), paddedRows, heads, kvHeads, scale)));             \
+  }
+#define HOPPER_FORWARD_OF_EXACT(name, THREADS, GROUPS, STAGES, KEYS)                                                                   \
+  extern "C" __global__ void __launch_bounds__(THREADS, 1) name(const __grid_constant__ ForwardArguments a) {                          \
+    ON_HOPPER((hopperForward<GROUPS, STAGES, KEYS>(                                                                                    \
+        EngineCopies{a.queries, a.keys, a.values}, a.out, (int)a.outPitch, a.logSumExp, a.ranges, a.bounds, a.items, (int)a.itemCount, \
+        (int)a.rows, (int)a.paddedRows, (int)a.heads, (int)a.kvHeads, a.scale)));                                                      \
   }
 #define HOPPER_QUERY_GRADIENT(name, THREADS, GROUPS, STAGES)                                                                           \
   extern "C" __global__ void __launch_bounds__(THREADS, 1) name(                                                                       \
@@ -737,5 +842,6 @@ __device__ __forceinline__ void hopperKeyGradient(
 // clang-format on
 
 HOPPER_FORWARD(flashHopperForward, 512, 3, 2, 128)
+HOPPER_FORWARD_OF_EXACT(flashHopperForwardOfExact, 512, 3, 3, 128)
 HOPPER_QUERY_GRADIENT(flashHopperQueryGradient, 512, 3, 4)
 HOPPER_KEY_GRADIENT(flashHopperKeyGradient, 512, 3, 4)

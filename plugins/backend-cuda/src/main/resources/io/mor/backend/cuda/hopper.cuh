@@ -48,7 +48,7 @@ struct Ring {
 
   static constexpr int BYTES = 16 * STAGES;
 
-  __device__ __forceinline__ void start(int fillers, int readers) {
+  __device__ __forceinline__ void start(int fillers, int readers) const {
 #pragma unroll
     for (int i = 0; i < STAGES; i++) {
       initialize(barriers + 16 * i, fillers);
