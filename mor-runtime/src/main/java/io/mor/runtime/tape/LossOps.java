@@ -7,6 +7,9 @@ import static io.mor.runtime.tape.Shapes.shape;
 import io.mor.api.tensor.Extent;
 import io.mor.api.tensor.IntTensor;
 import io.mor.api.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
 
 /** Cross-entropy, over a vocabulary a chunk of rows at a time. */
 final class LossOps extends OperationFamily {
@@ -41,10 +44,14 @@ final class LossOps extends OperationFamily {
                         backend.crossEntropy(backend.view(losses, first, chunk.extent(), 1), logits, targets));
         return record(
                 losses,
-                dy -> forEachChunk(rows, head, target, (first, chunk, logits, targets) -> {
-                    backend.crossEntropyBackward(logits, logits, targets, backend.view(dy, first, chunk.extent(), 1));
-                    headBackward(rows, head, first, chunk, logits);
-                }),
+                dy -> {
+                    Optional<RowGradient> drows = rowGradient(rows);
+                    forEachChunk(rows, head, target, (first, chunk, logits, targets) -> {
+                        backend.crossEntropyBackward(
+                                logits, logits, targets, backend.view(dy, first, chunk.extent(), 1));
+                        headBackward(drows, head, first, chunk, logits);
+                    });
+                },
                 rows,
                 head);
     }
@@ -61,11 +68,12 @@ final class LossOps extends OperationFamily {
         boolean wanted = tracks(rows) || tracks(head);
         Tensor dy = result(Extent.exact(Math.min(rows.rows(), rowsAtATime(head))), 1);
         backend.fill(dy, scale / Math.max(1, rows.rows()));
+        Optional<RowGradient> drows = rowGradient(rows);
         forEachChunk(rows, head, target, (first, chunk, logits, targets) -> {
             Tensor loss = backend.view(losses, first, chunk.extent(), 1);
             if (wanted) {
                 backend.crossEntropyGradient(loss, logits, targets, backend.view(dy, 0, chunk.extent(), 1));
-                headBackward(rows, head, first, chunk, logits);
+                headBackward(drows, head, first, chunk, logits);
             } else {
                 backend.crossEntropy(loss, logits, targets);
             }
@@ -101,11 +109,26 @@ final class LossOps extends OperationFamily {
         }
     }
 
-    private void headBackward(Tensor rows, Tensor head, int first, Tensor chunk, Tensor dlogits) {
-        if (tracks(rows)) {
-            Tensor drows = backend.view(gradients.added(rows), first, chunk.extent(), rows.columns());
-            backend.matmul(drows, dlogits, false, head, false, true);
+    /** The gradient of all rows, of which each chunk sets its own or adds to them. */
+    private record RowGradient(Tensor tensor, boolean accumulate) {}
+
+    private Optional<RowGradient> rowGradient(Tensor rows) {
+        if (!tracks(rows) || rows.rows() == 0) {
+            return Optional.empty();
         }
+        List<RowGradient> taken = new ArrayList<>();
+        gradients.contribute(rows, (tensor, accumulate) -> taken.add(new RowGradient(tensor, accumulate)));
+        return Optional.of(taken.getFirst());
+    }
+
+    private void headBackward(Optional<RowGradient> drows, Tensor head, int first, Tensor chunk, Tensor dlogits) {
+        drows.ifPresent(gradient -> backend.matmul(
+                backend.view(gradient.tensor(), first, chunk.extent(), chunk.columns()),
+                dlogits,
+                false,
+                head,
+                false,
+                gradient.accumulate()));
         if (tracks(head)) {
             gradients.contribute(head, (dw, add) -> backend.matmul(dw, dlogits, true, chunk, false, add));
         }
