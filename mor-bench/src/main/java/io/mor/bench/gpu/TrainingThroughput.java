@@ -201,6 +201,11 @@ public final class TrainingThroughput {
             int total = options.warmUp + options.steps + 1;
             SplittableRandom random = new SplittableRandom(SEED);
             TrainingState[] state = {new TrainingState(0, 0, SEED, 0)};
+            long parameters = weights.parameterCount();
+            long planned = 4 * (long) Float.BYTES * parameters // weights, gradients and two moments
+                    + step.plan(state[0], total, 1, options.batch, options.context)
+                            .bytes()
+                    + backend.ownBytes(parameters);
             double[] samples = new double[options.steps];
             long begun = 0;
             for (int i = 0; i < options.warmUp + options.steps; i++) {
@@ -225,7 +230,7 @@ public final class TrainingThroughput {
             System.out.printf(Locale.ROOT, "== %s, %s%n", name, backend.description());
             System.out.printf(
                     Locale.ROOT,
-                    "  B=%d T=%d recompute=%s products=%s: %,.0f tokens/s, step %.2f ms (mean of %d one after the other; the host took %.2f to %.2f for one), peak %.2f GiB%n",
+                    "  B=%d T=%d recompute=%s products=%s: %,.0f tokens/s, step %.2f ms (mean of %d one after the other; the host took %.2f to %.2f for one), peak %.2f GiB (%.2f planned)%n",
                     options.batch,
                     options.context,
                     recompute,
@@ -235,7 +240,8 @@ public final class TrainingThroughput {
                     samples.length,
                     samples[0] * 1e3,
                     samples[samples.length - 1] * 1e3,
-                    peak / (double) (1L << 30));
+                    peak / (double) (1L << 30),
+                    planned / (double) (1L << 30));
             System.out.printf(
                     Locale.ROOT,
                     "  parameters %,d, loss %.4f, mfu %.1f %%, mfu-6n %.1f %% (of %.0f TFLOP/s); measured here: products %.0f TFLOP/s, copy %.0f GB/s%n",
