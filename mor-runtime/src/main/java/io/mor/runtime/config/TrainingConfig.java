@@ -4,6 +4,7 @@ import io.mor.api.plugin.DefaultValue;
 import io.mor.api.plugin.Help;
 import io.mor.api.plugin.Range;
 import io.mor.runtime.tape.Recomputation;
+import java.util.Optional;
 
 /**
  * The {@code training} section (spec 5.3).
@@ -69,6 +70,14 @@ public record TrainingConfig(
         @Help("evaluation during training") EvaluationConfig evaluation,
         @Help("checkpoints") CheckpointConfig checkpoint,
         @Help("reports to the metric sinks") LogConfig log) {
+
+    /** What of this has no effect, and how to give it one. */
+    public Optional<String> warning() {
+        return recomputeLayers > 0 && recompute == Recomputation.Kind.NONE
+                ? Optional.of("training.recompute-layers: " + recomputeLayers
+                        + " has no effect, because training.recompute is none; set that to norms-and-gates or layers")
+                : Optional.empty();
+    }
 
     /** What is calculated again, and where. */
     public Recomputation recomputation() {

@@ -141,6 +141,7 @@ public final class TrainingRun implements AutoCloseable {
         model.plan().warning().ifPresent(listener::note);
         weights = own(new Weights(backend, model.statefulParts()));
         TrainingConfig training = config.training();
+        training.warning().ifPresent(listener::note);
         LearningRateSchedule schedule = LearningRateSchedule.of(training.schedule(), training.steps());
         TrainingPlan plan = new TrainingPlan(
                 training.steps(),

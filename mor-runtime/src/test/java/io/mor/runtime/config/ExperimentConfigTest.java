@@ -253,6 +253,26 @@ class ExperimentConfigTest {
     }
 
     @Test
+    void recomputeLayersWithoutRecomputeSayThatTheyHaveNoEffect() {
+        TrainingConfig without = ExperimentConfig.builder()
+                .with("training.recompute-layers", 24)
+                .build()
+                .training();
+        assertEquals(
+                Optional.of(
+                        "training.recompute-layers: 24 has no effect, because training.recompute is none; set that to norms-and-gates or layers"),
+                without.warning());
+        assertEquals(
+                Optional.empty(),
+                ExperimentConfig.builder()
+                        .with("training.recompute", "layers")
+                        .with("training.recompute-layers", 24)
+                        .build()
+                        .training()
+                        .warning());
+    }
+
+    @Test
     void everyKeyIsReadIntoItsComponent() {
         Map<String, Object> router = Map.of(
                 "alpha",

@@ -127,6 +127,11 @@ final class Device implements AutoCloseable {
         return value[0];
     }
 
+    /** Whether it is of compute capability 9.0, whose own instructions some kernels need. */
+    boolean isHopper() {
+        return major == 9 && minor == 0;
+    }
+
     /** The target that kernels are compiled for, for example {@code sm_90a}. */
     String architecture() {
         return "sm_" + major + minor + (major >= 9 ? "a" : "");

@@ -92,7 +92,7 @@ final class FlashAttention extends KernelFamily {
 
     /** Whether {@link #backwardPacked} can do heads of a width on this card. */
     boolean canPack(int headDim) {
-        return headDim == Hopper.WIDTH && context.device.major == 9 && context.device.minor == 0;
+        return headDim == Hopper.WIDTH && context.device.isHopper();
     }
 
     private boolean onHopper(AttentionShape shape) {

@@ -25,11 +25,7 @@ final class HopperNormGradient extends KernelFamily {
 
     /** Whether there is a kernel for a width on this card, and rows enough for it. */
     boolean takes(int rows, int width) {
-        return rows >= LEAST_ROWS && hasWidth(width) && isHopper();
-    }
-
-    private boolean isHopper() {
-        return context.device.major == 9 && context.device.minor == 0;
+        return rows >= LEAST_ROWS && hasWidth(width) && context.device.isHopper();
     }
 
     private static boolean hasWidth(int width) {
@@ -65,7 +61,7 @@ final class HopperNormGradient extends KernelFamily {
             long dots,
             int dotCount,
             boolean accumulate) {
-        if (!isHopper()
+        if (!context.device.isHopper()
                 || !hasWidth(width)
                 || rows < 1
                 || inner < 8

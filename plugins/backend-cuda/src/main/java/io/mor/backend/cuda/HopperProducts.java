@@ -239,12 +239,7 @@ final class HopperProducts extends KernelFamily {
     }
 
     private boolean canMultiply(int rows, int inner, long... factors) {
-        return context.device.major == 9
-                && context.device.minor == 0
-                && rows > 0
-                && inner > 0
-                && inner % 8 == 0
-                && areAligned(factors);
+        return context.device.isHopper() && rows > 0 && inner > 0 && inner % 8 == 0 && areAligned(factors);
     }
 
     private static boolean areAligned(long... addresses) {

@@ -448,6 +448,7 @@ __device__ __forceinline__ void hopperForward(
 
 // ---- gradients
 
+// shared memory: 2 x GROUPS tiles of queries, as many of dout, STAGES tiles of keys, as many of values, barriers
 template <int GROUPS, int STAGES>
 __device__ __forceinline__ void hopperQueryGradient(
     Bf16* dqueries, int dqueryPitch, const Bf16* queries, int queryPitch, const Bf16* keys, int keyPitch, const Bf16* values, int valuePitch,

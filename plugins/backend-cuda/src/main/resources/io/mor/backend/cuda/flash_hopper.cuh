@@ -167,7 +167,6 @@ struct Rotation {
   }
 };
 
-// shared memory: 2 x GROUPS tiles of queries, as many of dout, STAGES tiles of keys, as many of values, barriers
 // Of two of a warp's 16 rows the sum over a head of a gradient times what it is the gradient of: what a norm's gradient before the projections needs
 // of it, and the same before and after the rotation.
 __device__ __forceinline__ void rowDots(

@@ -134,12 +134,6 @@ struct NormGradient {
     return *(const uint4*)(from + (i64)min(row, last) * WIDTH);
   }
 
-  static __device__ __forceinline__ void loadResult(float (&to)[8], u32 from) {
-    uint4 v;
-    asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "r"(from) : "memory");
-    unpack(v, to);
-  }
-
   // The sum of all parts of a row's; two lanes have the row, one for even parts and one for odd, and all loads are under way at once.
   __device__ __forceinline__ float dotOf(int row) const {
     constexpr int PARTS_AT_ONCE = 12; // of a lane
@@ -206,7 +200,7 @@ struct NormGradient {
           int row = begin + first + s;
           held[s] = load(x, row + UNDER_WAY, last);
           before[s] = load(base, row + UNDER_WAY, last);
-          loadResult(gradients, result + (first + s) * PITCH);
+          unpack(loadShared(result + (first + s) * PITCH), gradients);
           float r = __shfl_sync(FULL_MASK, reciprocal, first + s);
           float c = __shfl_sync(FULL_MASK, common, first + s);
 #pragma unroll

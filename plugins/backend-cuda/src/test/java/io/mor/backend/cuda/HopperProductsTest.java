@@ -419,9 +419,7 @@ class HopperProductsTest {
     }
 
     private void assumeHopper() {
-        assumeTrue(
-                context.device.major == 9 && context.device.minor == 0,
-                "skipped, the GPU is not of compute capability 9.0");
+        assumeTrue(context.device.isHopper(), "skipped, the GPU is not of compute capability 9.0");
     }
 
     /** Values in bfloat16 on the device. */
