@@ -5,7 +5,7 @@
 //          -I plugins/backend-cuda/src/main/resources/io/mor/backend/cuda -o products_bench mor-bench/gpu/products_bench.cu -ldl
 // usage: products_bench check PART
 //        products_bench time PART LIBRARY
-//   PART     heads, gated, backward, output or all
+//   PART     heads, gated, backward, output, residual or all
 //   LIBRARY  the path of libcublasLt.so
 // The last line says how many checks failed; the exit status is 1 if any did.
 #include "flash.cu"
@@ -119,12 +119,14 @@ static TensorMap arranged(const Bf16* address, int rows, int columns, int boxRow
 static const int LINEARS_BYTES = 4 * (LEFT_BYTES + 4 * PART_BYTES) + TILE_ROWS * 32 * 8 + 64 + 16;
 static const int GATED_BYTES = 4 * (LEFT_BYTES + 4 * PART_BYTES) + 8 * 2 * 2048 + 64;
 static const int BACKWARD_BYTES = 4 * (LEFT_BYTES + 3 * PART_BYTES) + 6 * PART_BYTES + 64 + 32;
+static const int RESIDUAL_BYTES = 4 * (LEFT_BYTES + 3 * PART_BYTES) + 6 * PART_BYTES + 64 + 40;
 
 template <class K, class A>
-static void launch(K kernel, const A& arguments, int columnTiles, int bytes, int threads = PRODUCT_THREADS) {
+static void launch(K kernel, const A& arguments, int columnTiles, int bytes, int threads = PRODUCT_THREADS, int team = 1) {
   CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
-  int tiles = ((int)arguments.rows + TILE_ROWS - 1) / TILE_ROWS * columnTiles;
-  kernel<<<std::min(tiles, multiprocessors), threads, bytes>>>(arguments);
+  int rows = TILE_ROWS * team;
+  int tiles = ((int)arguments.rows + rows - 1) / rows * columnTiles;
+  kernel<<<std::min(tiles, multiprocessors / team) * team, threads, bytes>>>(arguments);
 }
 
 // ---- cuBLASLt, of which only what is needed is declared
@@ -172,7 +174,7 @@ struct Library {
 
 static double milliseconds(const std::function<void()>& work, int times);
 
-// out [m, n] = a [m, k] @ b, with b [n, k] transposed or [k, n]; the fastest of the first eight algorithms, and the first
+// out [m, n] = a [m, k] @ b, with b [n, k] transposed or [k, n], and what was there; the fastest of the first eight algorithms, and the first
 struct LibraryProduct {
   Library& library;
   void *product, *left, *right, *out;
@@ -208,27 +210,27 @@ struct LibraryProduct {
       algorithms.emplace_back(results.begin() + 96 * i, results.begin() + 96 * i + 64);
     }
   }
-  void run(size_t algorithm, Bf16* to, const Bf16* a, const Bf16* b) {
-    float one = 1, zero = 0;
+  void run(size_t algorithm, Bf16* to, const Bf16* a, const Bf16* b, const Bf16* base) {
+    float one = 1, before = base == nullptr ? 0 : 1;
     int status = library.multiply(
-        library.handle, product, &one, b, left, a, right, &zero, to, out, to, out, algorithms[algorithm].data(), library.workspace, 64 << 20,
-        nullptr);
+        library.handle, product, &one, b, left, a, right, &before, base == nullptr ? to : base, out, to, out, algorithms[algorithm].data(),
+        library.workspace, 64 << 20, nullptr);
     if (status != 0) {
       std::printf("cuBLASLt: %d\n", status);
       std::exit(3);
     }
   }
-  void tune(Bf16* to, const Bf16* a, const Bf16* b) {
+  void tune(Bf16* to, const Bf16* a, const Bf16* b, const Bf16* base = nullptr) {
     double least = 1e9;
     for (size_t i = 0; i < algorithms.size(); i++) {
-      double time = milliseconds([&] { run(i, to, a, b); }, 5);
+      double time = milliseconds([&] { run(i, to, a, b, base); }, 5);
       if (time < least) {
         least = time;
         best = i;
       }
     }
   }
-  void run(Bf16* to, const Bf16* a, const Bf16* b) { run(best, to, a, b); }
+  void run(Bf16* to, const Bf16* a, const Bf16* b, const Bf16* base = nullptr) { run(best, to, a, b, base); }
 };
 
 // ---- reference in double, of some rows
@@ -290,8 +292,8 @@ static bool isPoison(const std::vector<Bf16>& values, size_t from) {
   return std::all_of(values.begin() + from, values.end(), [](Bf16 bits) { return bits == 0xfdfd; });
 }
 
-static void report(const std::string& name, const Comparison& c, bool untouched, bool same) {
-  bool good = c.finite && c.relative() < 4e-3 && untouched && same;
+static void report(const std::string& name, const Comparison& c, bool untouched, bool same, double most = 4e-3) {
+  bool good = c.finite && c.relative() < most && untouched && same;
   failures += !good;
   std::printf("%s %-58s %.2e of the norm, at most %.2e%s%s%s\n", good ? "ok  " : "FAIL", name.c_str(), c.relative(), c.most,
               c.finite ? "" : ", not finite", untouched ? "" : ", WROTE BEHIND THE END", same ? "" : ", OTHER BITS");
@@ -621,6 +623,88 @@ struct OutputCase {
   }
 };
 
+// ---- a product that is added to what was there
+
+struct ResidualCase {
+  int rows, inner, columns;
+  Matrix a, weights, base, out;
+  float* squares; // and a guard
+
+  ResidualCase(int rows, int inner, int columns)
+      : rows(rows), inner(inner), columns(columns), a(rows, inner), weights(columns, inner), base(rows, columns), out(rows, columns) {
+    a.fill(12, 1.0f);
+    weights.fill(13, 1 / std::sqrt((float)inner));
+    base.fill(14, 1.0f);
+    CHECK(cudaMalloc(&squares, 4 * floats()));
+  }
+  ~ResidualCase() { cudaFree(squares); }
+  int tiles() const { return (columns + 191) / 192; }
+  size_t floats() const { return (size_t)tiles() * rows + 256; }
+  double flops() const { return 2.0 * rows * inner * columns; }
+  ResidualArguments arguments(const Matrix& from, float* sums) {
+    return {boxes(a.device, rows, inner, 128),
+            boxes(weights.device, columns, inner, 96),
+            boxes(from.device, rows, columns, 128),
+            boxes(out.device, rows, columns, 128),
+            sums,
+            rows,
+            inner,
+            columns};
+  }
+  void run(bool inPairs) { run(inPairs, base, squares); }
+  void run(bool inPairs, const Matrix& from, float* sums) {
+    launch(
+        inPairs ? hopperResidualInPairs : hopperResidual, arguments(from, sums), tiles(), RESIDUAL_BYTES, PRODUCT_THREADS, inPairs ? 2 : 1);
+  }
+  // once more in place of what was there, and without squares
+  std::vector<Bf16> inPlace(bool inPairs) {
+    CHECK(cudaMemcpy(out.device, base.device, base.bytes(), cudaMemcpyDeviceToDevice));
+    run(inPairs, out, nullptr);
+    CHECK(cudaDeviceSynchronize());
+    return out.host();
+  }
+  void check(const std::string& name) {
+    std::vector<Bf16> results[4]; // twice by single blocks, twice by pairs
+    std::vector<u32> sums[4];
+    for (int turn = 0; turn < 4; turn++) {
+      out.poison();
+      CHECK(cudaMemset(squares, POISON, 4 * floats()));
+      run(turn > 1);
+      CHECK(cudaDeviceSynchronize());
+      results[turn] = out.host();
+      sums[turn].resize(floats());
+      CHECK(cudaMemcpy(sums[turn].data(), squares, 4 * floats(), cudaMemcpyDeviceToHost));
+    }
+    bool same = true, sameSums = true;
+    for (int turn = 1; turn < 4; turn++) {
+      same &= results[turn] == results[0];
+      sameSums &= sums[turn] == sums[0];
+    }
+    same &= inPlace(false) == results[0] && inPlace(true) == results[0];
+    std::vector<int> chosen = someRows(rows);
+    std::vector<double> wanted = product(chosen, a, weights, columns, false);
+    std::vector<Bf16> before = base.host();
+    Comparison result, square;
+    for (size_t r = 0; r < chosen.size(); r++) {
+      for (int tile = 0; tile < tiles(); tile++) {
+        double sum = 0;
+        for (int c = 192 * tile; c < std::min(columns, 192 * tile + 192); c++) {
+          size_t at = (size_t)chosen[r] * columns + c;
+          double got = toFloat(results[0][at]);
+          result.add(wanted[r * columns + c] + toFloat(before[at]), got);
+          sum += got * got; // of what was kept
+        }
+        float got;
+        std::memcpy(&got, &sums[0][(size_t)tile * rows + chosen[r]], 4);
+        square.add(sum, got);
+      }
+    }
+    bool untouched = std::all_of(sums[0].end() - 256, sums[0].end(), [](u32 bits) { return bits == 0xfdfdfdfd; });
+    report(name, result, isPoison(results[0], (size_t)rows * columns), same, 1.9e-3); // rounded twice it would be 2.3e-3
+    report(name + ", squares", square, untouched, sameSums, 1e-6);
+  }
+};
+
 // ---- checks
 
 static bool wants(const std::string& part, const char* name) {
@@ -661,6 +745,16 @@ static void checkAll(const std::string& part) {
     if (wants(part, "output")) {
       OutputCase(s.rows, s.inner, s.heads)
           .check("output " + std::to_string(s.rows) + " x " + std::to_string(s.inner) + ", " + std::to_string(s.heads) + " heads");
+    }
+  }
+  struct {
+    int rows, inner, columns;
+  } residuals[] = {{300, 960, 960}, {1, 8, 64},     {127, 64, 128},   {129, 200, 192},  {257, 72, 320},     {513, 64, 576},     {700, 72, 1024},
+                   {1000, 576, 576}, {61, 136, 200}, {4099, 960, 960}, {5003, 2560, 960}, {17011, 64, 1600}, {32749, 960, 960}, {33000, 2560, 960}};
+  for (auto& s : residuals) {
+    if (wants(part, "residual")) {
+      ResidualCase(s.rows, s.inner, s.columns)
+          .check("residual " + std::to_string(s.rows) + " x " + std::to_string(s.inner) + " x " + std::to_string(s.columns));
     }
   }
   std::fflush(stdout);
@@ -845,6 +939,18 @@ static void timeOutput(Library& library, int rows, int inner, int heads) {
   ways.time();
 }
 
+static void timeResidual(Library& library, int rows, int inner, int columns) {
+  ResidualCase c(rows, inner, columns);
+  std::printf("residual: %d rows, %d to %d\n", rows, inner, columns);
+  LibraryProduct whole(library, rows, columns, inner, true);
+  whole.tune(c.out.device, c.a.device, c.weights.device, c.base.device);
+  Ways ways;
+  ways.add("cuBLASLt", c.flops(), [&] { whole.run(c.out.device, c.a.device, c.weights.device, c.base.device); });
+  ways.add("hopperResidual", c.flops(), [&] { c.run(false); });
+  ways.add("hopperResidualInPairs", c.flops(), [&] { c.run(true); });
+  ways.time();
+}
+
 int main(int count, char** words) {
   std::string what = count > 1 ? words[1] : "";
   if (!(what == "check" && count > 2) && !(what == "time" && count > 3)) {
@@ -875,6 +981,11 @@ int main(int count, char** words) {
       }
       if (wants(part, "output")) {
         timeOutput(library, s.rows, s.inner, s.heads);
+      }
+      if (wants(part, "residual")) {
+        int width = 64 * s.heads;
+        timeResidual(library, s.rows, s.forward, width);
+        timeResidual(library, s.rows, width, width);
       }
     }
   }

@@ -26,7 +26,8 @@ final class HopperProducts extends KernelFamily {
         LINEARS_IN_PAIRS(2, 256, TILE_ROWS * HEAD / 2 * 8, 384),
         GATED(1, 256, 8 * 2 * 16 * 64 * 2, 384),
         GATED_IN_PAIRS(2, 256, 8 * 2 * 16 * 64 * 2, 384),
-        TAKEN_APART(1, 192, 6 * PART_BYTES, 512);
+        TAKEN_APART(1, 192, 6 * PART_BYTES, 512),
+        RESIDUAL(1, 192, 6 * PART_BYTES, 384);
 
         final int team; // blocks that bring weights together
         final int columns; // of a tile of the product
@@ -231,6 +232,40 @@ final class HopperProducts extends KernelFamily {
         note(rows, width, columns, 2.0 * rows * columns + 6.0 * rows * heads);
         launch(launch, Cut.TAKEN_APART, rows, columns);
         return true;
+    }
+
+    /**
+     * {@code out = base + a @ transpose(weights)}, rounded once, and of each row sums of its results' squares as they were rounded.
+     *
+     * @param out {@code [rows, columns]}, written; it may be base
+     * @param squares {@code float [squaresParts(columns), rows]}, written: of each row, parts of the sum of its squares; or 0
+     * @param base {@code [rows, columns]}
+     * @param a {@code [rows, inner]}; inner a multiple of 8
+     * @param weights {@code [columns, inner]}
+     * @param columns a multiple of 8; with a multiple of 192 no work is lost
+     */
+    boolean residual(long out, long squares, long base, long a, int rows, int inner, long weights, int columns) {
+        if (!canMultiply(rows, inner, a, weights) || columns <= 0 || columns % 8 != 0 || !areAligned(out, base)) {
+            return false;
+        }
+        Cut cut = Cut.RESIDUAL;
+        Kernels launch = kernel("hopperResidual")
+                .words(map(a, rows, inner, TILE_ROWS))
+                .words(map(weights, columns, inner, cut.columns / 2))
+                .words(map(base, rows, columns, TILE_ROWS))
+                .words(map(out, rows, columns, TILE_ROWS))
+                .pointer(squares)
+                .wide(rows)
+                .wide(inner)
+                .wide(columns);
+        note(rows, inner, columns, 2.0 * rows * columns);
+        launch(launch, cut, rows, columns);
+        return true;
+    }
+
+    /** Parts of a row's sum of squares that {@link #residual} makes. */
+    static int squaresParts(int columns) {
+        return Math.ceilDiv(columns, Cut.RESIDUAL.columns);
     }
 
     /** Parts of a row's sum that {@link #gatedBackward} makes. */

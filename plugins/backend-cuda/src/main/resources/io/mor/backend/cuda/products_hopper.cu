@@ -69,6 +69,17 @@ struct OutputGradientArguments {
   i64 paddedRows; // rows up to whole tiles
 };
 
+struct ResidualArguments {
+  TensorMap a;       // [rows, inner], boxes [128, 64]
+  TensorMap weights; // [columns, inner], boxes [96, 64]
+  TensorMap base;    // [rows, columns], boxes [128, 64]
+  TensorMap out;     // the same; it may be base
+  float* squares;    // [tiles of columns, rows]: of each row the sum over a tile of its results' squares; or null
+  i64 rows;
+  i64 inner;
+  i64 columns;
+};
+
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 
 // ---- tiles
@@ -845,6 +856,219 @@ __device__ __forceinline__ void hopperProductApart(const typename Product::Argum
   }
 }
 
+// ---- a product that is added to what was there, with the squares of its rows
+
+// The two warpgroups make whole tiles by turns: while one adds its results to what was there, the other multiplies, so that the tensor cores do not wait
+// although each tile is finished in one go. What was there comes to a place in shared memory from which the results go back, by the copy engine both times.
+template <int BLOCKS>
+struct Residual {
+  typedef ResidualArguments Arguments;
+  typedef Team<BLOCKS> Blocks;
+  static constexpr int COLUMNS = 192;
+  static constexpr int PARTS = COLUMNS / 64;
+  static constexpr int STAGES = 4;
+  static constexpr bool TURNS = true; // as in TakenApart
+  static constexpr int COPIER_REGISTERS = 24;
+  static constexpr int REGISTERS = 240;
+  static constexpr int SIDE_ROWS = COLUMNS / 2; // of the weights: each block of a pair brings one side of them
+  static constexpr int STAGE_BYTES = LEFT_BYTES + PARTS * PART_BYTES;
+  static constexpr int BOX_BYTES = TILE_ROWS * 64 * 2; // of the results
+  static constexpr int PLACE = STAGES * STAGE_BYTES;
+  static constexpr int BARRIERS = PLACE + PARTS * BOX_BYTES;
+
+  const Arguments& a;
+  u32 shared;
+  int columns; // tiles
+  int tiles;
+  int steps;
+
+  __device__ __forceinline__ Ring<STAGES> ring() const { return {shared + BARRIERS}; }
+  // What was there has come, by the warpgroup that awaits it: each sees all of its barrier's phases, so that it cannot take one for the next but one.
+  __device__ __forceinline__ u32 hasCome(int group) const { return shared + BARRIERS + Ring<STAGES>::BYTES + 8 * group; }
+  // The other warpgroup's products are all under way. Not before does a warpgroup look for its stages, because of their phases it sees but every second
+  // tile's.
+  __device__ __forceinline__ u32 turn(int group) const { return hasCome(2) + 8 * group; }
+  // The results have left the place.
+  __device__ __forceinline__ u32 isFree() const { return turn(2); }
+
+  __device__ __forceinline__ void start() const {
+    ring().start(1, 4 * Blocks::SIZE);
+    for (int group = 0; group < 2; group++) {
+      initialize(hasCome(group), 1);
+      initialize(turn(group), 4);
+    }
+    initialize(isFree(), 1);
+    publishBarriers();
+  }
+
+  __device__ __forceinline__ Tile tile(int number) const { return tileOf<Residual>(number, columns); }
+
+  // of a tile: the last one of a row may have fewer
+  __device__ __forceinline__ int parts(const Tile& tile) const { return min(PARTS, ((int)a.columns - tile.column * COLUMNS + 63) / 64); }
+
+  // Both factors, by one thread. What is behind the last column is zeros, so that a stage has always the same bytes.
+  __device__ __forceinline__ void copyFactors() const {
+    u32 n = 0;
+    for (int number = Blocks::number(); number < tiles; number += Blocks::count()) {
+      Tile own = tile(number);
+      for (int k = 0; k < steps; k++, n++) {
+        u32 stage = shared + ring().place(n) * STAGE_BYTES;
+        u32 full = ring().full(n);
+        ring().awaitEmpty(n);
+        expect(full, STAGE_BYTES);
+        copyBox(stage, a.a, k * DEPTH, own.row, full);
+        for (int side = Blocks::rank(); side < 2; side += Blocks::SIZE) {
+          Blocks::copyBoxToAll(
+              stage + LEFT_BYTES + side * (SIDE_ROWS * DEPTH * 2), a.weights, k * DEPTH, own.column * COLUMNS + side * SIDE_ROWS, full);
+        }
+      }
+    }
+  }
+
+  // What was there, by one thread.
+  __device__ __forceinline__ void copyBase() const {
+    int n = 0;
+    for (int number = Blocks::number(); number < tiles; number += Blocks::count(), n++) {
+      Tile own = tile(number);
+      u32 full = hasCome(n % 2);
+      if (n > 0) {
+        await(isFree(), (n - 1) % 2);
+      }
+      int count = parts(own);
+      expect(full, count * BOX_BYTES);
+      for (int part = 0; part < count; part++) {
+        copyBox(shared + PLACE + part * BOX_BYTES, a.base, own.column * COLUMNS + 64 * part, own.row, full, EVICT_FIRST);
+      }
+    }
+  }
+
+  // The first WIDTH columns of a tile; n is of its first stage.
+  template <int WIDTH>
+  __device__ __forceinline__ void multiply(float (&sum)[2][COLUMNS / 8][4], u32 n, int group) const {
+    for (int k = 0; k < steps; k++, n++) {
+      ring().awaitFull(n);
+      u32 stage = shared + ring().place(n) * STAGE_BYTES;
+      u64 left = describe(stage);
+      u64 right = describe(stage + LEFT_BYTES);
+      beginProducts();
+#pragma unroll
+      for (int i = 0; i < DEPTH / 16; i++) { // 16 columns are 32 bytes
+        multiplyTileAsync<WIDTH, 0>(sum[0], left + 2 * i, right + 2 * i, k + i);
+        multiplyTileAsync<WIDTH, 0>(sum[1], left + (LEFT_BYTES / 2 >> 4) + 2 * i, right + 2 * i, k + i);
+      }
+      commitProducts();
+      if (k > 0) {
+        awaitProducts<1>();
+        Blocks::release(ring(), n - 1);
+      }
+    }
+    if (threadIdx.x % WARP == 0) {
+      arrive(turn(1 - group));
+    }
+    awaitProducts<0>();
+    hold(sum[0]);
+    hold(sum[1]);
+    Blocks::release(ring(), n - 1);
+  }
+
+  // Puts the results in the place of what was there.
+  __device__ __forceinline__ void add(const float (&sum)[2][COLUMNS / 8][4], const Tile& tile, int count) const {
+    int lane = threadIdx.x % WARP;
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      int row = half * 64 + threadIdx.x % WARPGROUP / WARP * 16;
+      float squares[2] = {0.0f, 0.0f};
+#pragma unroll
+      for (int part = 0; part < PARTS; part++) {
+        if (part < count) {
+          u32 at[4];
+          u32 words[4][4];
+#pragma unroll
+          for (int i = 0; i < 4; i++) { // 16 columns each
+            at[i] = chunkAt<64>(shared + PLACE + part * BOX_BYTES, row + lane % 16, 2 * i + lane / 16);
+            loadMatrices(words[i], at[i]);
+          }
+#pragma unroll
+          for (int i = 0; i < 4; i++) {
+#pragma unroll
+            for (int word = 0; word < 4; word++) {
+              const float* pair = sum[half][8 * part + 2 * i + word / 2] + word % 2 * 2;
+              u32 result = packBf16(lowBf16(words[i][word]) + pair[0], highBf16(words[i][word]) + pair[1]);
+              squares[word % 2] = fmaf(lowBf16(result), lowBf16(result), squares[word % 2]);
+              squares[word % 2] = fmaf(highBf16(result), highBf16(result), squares[word % 2]);
+              words[i][word] = result;
+            }
+            storeMatrices(at[i], words[i]);
+          }
+        }
+      }
+#pragma unroll
+      for (int i = 0; i < 2; i++) {
+        float all = squares[i];
+        all += __shfl_xor_sync(FULL_MASK, all, 1);
+        all += __shfl_xor_sync(FULL_MASK, all, 2);
+        int own = tile.row + row + lane / 4 + 8 * i;
+        storeIf(a.squares + tile.column * a.rows + own, all, a.squares != nullptr && lane % 4 == 0 && own < a.rows);
+      }
+    }
+  }
+
+  __device__ __forceinline__ void makeTiles(int group) const {
+    int n = group; // of the block's tiles
+    for (int number = Blocks::number() + group * Blocks::count(); number < tiles; number += 2 * Blocks::count(), n += 2) {
+      Tile own = tile(number);
+      int count = parts(own);
+      float sum[2][COLUMNS / 8][4];
+      if (n > 0) {
+        await(turn(group), (n - 1) / 2 % 2);
+      }
+      if (count == 1) {
+        multiply<64>(sum, n * steps, group);
+      } else {
+        multiply<COLUMNS>(sum, n * steps, group);
+      }
+      await(hasCome(group), n / 2 % 2);
+      add(sum, own, count);
+      publishWrites();
+      asm volatile("bar.sync %0, %1;" ::"r"(1 + group), "n"(WARPGROUP) : "memory");
+      if (threadIdx.x % WARPGROUP == 0) {
+        for (int part = 0; part < count; part++) {
+          storeBox(a.out, own.column * COLUMNS + 64 * part, own.row, shared + PLACE + part * BOX_BYTES);
+        }
+        commitStores();
+        awaitStores<0>();
+        arrive(isFree());
+      }
+    }
+  }
+
+  // shared memory: stages, the place, barriers
+  static __device__ __forceinline__ void run(const Arguments& a) {
+    extern __shared__ __align__(1024) unsigned char sharedTiles[];
+    int columns = ((int)a.columns + COLUMNS - 1) / COLUMNS;
+    Residual self = {a, sharedAddress(sharedTiles), columns, tileCount<Blocks>(a.rows, columns), ((int)a.inner + DEPTH - 1) / DEPTH};
+    if (threadIdx.x == 0) {
+      self.start();
+    }
+    Blocks::sync();
+    if (threadIdx.x < WARPGROUP) {
+      giveRegisters<COPIER_REGISTERS>();
+      if (threadIdx.x == 0) {
+        self.copyFactors();
+      } else if (threadIdx.x == WARP) {
+        self.copyBase();
+      }
+    } else {
+      takeRegisters<REGISTERS>();
+      self.makeTiles(uniform(threadIdx.x / WARPGROUP) - 1);
+    }
+    if constexpr (Blocks::SIZE > 1) {
+      __syncwarp();
+      Blocks::sync();
+    }
+  }
+};
+
 #define ON_HOPPER(call) call
 #define IN_PAIRS __cluster_dims__(2, 1, 1)
 #else
@@ -865,3 +1089,5 @@ HOPPER_PRODUCT(hopperGatedLinears, GatedLinearsArguments, hopperProduct<GatedLin
 HOPPER_PRODUCT(hopperGatedLinearsInPairs, GatedLinearsArguments, hopperProduct<GatedLinears<2>>, PRODUCT_THREADS, IN_PAIRS)
 HOPPER_PRODUCT(hopperGatedBackward, GatedBackwardArguments, hopperProductApart<GatedBackward>, APART_THREADS, )
 HOPPER_PRODUCT(hopperOutputGradient, OutputGradientArguments, hopperProductApart<OutputGradient>, APART_THREADS, )
+HOPPER_PRODUCT(hopperResidual, ResidualArguments, Residual<1>::run, PRODUCT_THREADS, )
+HOPPER_PRODUCT(hopperResidualInPairs, ResidualArguments, Residual<2>::run, PRODUCT_THREADS, IN_PAIRS)

@@ -20,6 +20,7 @@ class HopperProductsTest {
     private static final long SEED = 29;
     private static final double MOST = 4e-3; // of the norm; bfloat16 rounds by up to 3.9e-3 and by 1.7e-3 on average
     private static final int GUARD = 256; // elements behind each result
+    private static final int RESIDUAL_COLUMNS = 192; // of a part of a row's squares
     private static final float UNTOUCHED = -12352.0f; // of no result's size
 
     private CudaBackend backend;
@@ -235,6 +236,67 @@ class HopperProductsTest {
     }
 
     @Test
+    void aResidualIsWhatWasThereAndAProductAndBringsItsSquares() {
+        assumeHopper();
+        for (int[] sizes : new int[][] {
+            {1, 8, 64},
+            {61, 136, 200},
+            {127, 72, 128},
+            {129, 200, 192},
+            {300, 64, 320},
+            {1031, 576, 576},
+            {4099, 64, 960}
+        }) {
+            residualIs(sizes[0], sizes[1], sizes[2]);
+        }
+        residualIs(18001, 72, 192); // more tiles than multiprocessors, of one stage's depth and a part
+    }
+
+    private void residualIs(int rows, int inner, int columns) {
+        int size = rows * columns;
+        int parts = HopperProducts.squaresParts(columns);
+        float[] a = normal(rows * inner, 1);
+        float[] weights = normal(columns * inner, 1 / Math.sqrt(inner));
+        float[] base = normal(size, 1);
+        long[] in = {narrow(base), narrow(a), narrow(weights)};
+        float[][] results = new float[3][];
+        float[][] squares = new float[2][];
+        for (int run = 0; run < results.length; run++) {
+            boolean inPlace = run == 2; // and without squares
+            float[] before = Arrays.copyOf(base, size + GUARD);
+            Arrays.fill(before, size, before.length, UNTOUCHED);
+            long out = inPlace ? narrow(before) : untouched(size);
+            float[] guarded = new float[parts * rows + GUARD];
+            Arrays.fill(guarded, UNTOUCHED);
+            long squaresAt = inPlace ? 0 : full(guarded);
+            assertTrue(products.residual(out, squaresAt, inPlace ? out : in[0], in[1], rows, inner, in[2], columns));
+            results[run] = read(out, size);
+            if (!inPlace) {
+                context.transfers.read(squaresAt, false, guarded);
+                for (int i = parts * rows; i < guarded.length; i++) {
+                    assertEquals(UNTOUCHED, guarded[i], "a sum behind the end");
+                }
+                squares[run] = Arrays.copyOf(guarded, parts * rows);
+            }
+        }
+        double[] wanted = product(a, weights, rows, inner, columns, false);
+        double[] sums = new double[parts * rows];
+        for (int i = 0; i < size; i++) {
+            wanted[i] += base[i];
+            sums[i % columns / RESIDUAL_COLUMNS * rows + i / columns] +=
+                    (double) results[0][i] * results[0][i]; // of what was kept
+        }
+        String what = rows + " rows, " + inner + " to " + columns;
+        assertClose("sum of " + what, wanted, results[0]);
+        assertArrayEquals(results[0], results[1], what + ": the same bits each time");
+        assertArrayEquals(results[0], results[2], what + ": the same bits in place of what was there");
+        assertArrayEquals(squares[0], squares[1], what + ": the same bits of squares each time");
+        for (int i = 0; i < sums.length; i++) {
+            assertEquals(sums[i], squares[0][i], 1e-6 * (sums[i] + 1), what + ": sum of squares " + i);
+        }
+    }
+
+    @Test
     void whatTheKernelsAreNotMadeForIsRefused() {
         long place = context.memory.allocate(1 << 20, "a test").address();
         assertFalse(products.gatedLinears(place, place, place, place, 0, 64, 64, place), "no rows");
@@ -254,6 +316,12 @@ class HopperProductsTest {
         assertFalse(
                 products.outputGradient(place, place, place, 128, place, place, 1, place, 8, 60, place),
                 "gradients that are no multiple of 16 bytes");
+        assertFalse(products.residual(place, 0, place, place, 0, 64, place, 64), "no rows");
+        assertFalse(
+                products.residual(place, 0, place, place, 8, 60, place, 64), "rows that are no multiple of 16 bytes");
+        assertFalse(
+                products.residual(place, 0, place, place, 8, 64, place, 60), "a width that is no multiple of 16 bytes");
+        assertFalse(products.residual(place, 0, place + 8, place, 8, 64, place, 64), "an odd address");
         assertFalse(
                 new HopperNormGradient(context)
                         .launch(place, place, place, place, place, place, place, 8, 64, 320, place, place, 1, false),
