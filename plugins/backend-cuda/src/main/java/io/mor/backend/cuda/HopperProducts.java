@@ -27,7 +27,7 @@ final class HopperProducts extends KernelFamily {
         GATED(1, 256, 8 * 2 * 16 * 64 * 2, 384),
         GATED_IN_PAIRS(2, 256, 8 * 2 * 16 * 64 * 2, 384),
         TAKEN_APART(1, 192, 6 * PART_BYTES, 512),
-        RESIDUAL(1, 192, 6 * PART_BYTES, 384);
+        RESIDUAL(1, 192, 6 * PART_BYTES + 18 * 8, 384); // and barriers of its pieces
 
         final int team; // blocks that bring weights together
         final int columns; // of a tile of the product
@@ -248,18 +248,17 @@ final class HopperProducts extends KernelFamily {
         if (!canMultiply(rows, inner, a, weights) || columns <= 0 || columns % 8 != 0 || !areAligned(out, base)) {
             return false;
         }
-        Cut cut = Cut.RESIDUAL;
         Kernels launch = kernel("hopperResidual")
                 .words(map(a, rows, inner, TILE_ROWS))
-                .words(map(weights, columns, inner, cut.columns / 2))
-                .words(map(base, rows, columns, TILE_ROWS))
-                .words(map(out, rows, columns, TILE_ROWS))
+                .words(map(weights, columns, inner, Cut.RESIDUAL.columns))
+                .words(map(base, rows, columns, 64))
+                .words(map(out, rows, columns, 64))
                 .pointer(squares)
                 .wide(rows)
                 .wide(inner)
                 .wide(columns);
         note(rows, inner, columns, 2.0 * rows * columns);
-        launch(launch, cut, rows, columns);
+        launch(launch, Cut.RESIDUAL, rows, columns);
         return true;
     }
 

@@ -1,5 +1,5 @@
 // Matrix products in bfloat16 on Hopper (compute capability 9.0) that do in their last step what else would be a pass over their results: heads
-// rotated and dealt to their tensors, a gated unit, a gated unit's gradient, what arrives at an attention's result. Elsewhere the kernels are empty.
+// rotated and dealt to their tensors, a gated unit, a gated unit's gradient, what arrives at an attention's result, the sum with what was there. Elsewhere the kernels are empty.
 //
 // A block stays on its multiprocessor, by itself or with another that makes the tiles below, and makes tiles of 128 rows by 256 or 192 columns, columns first, so that rows are read from far memory once.
 // One thread lets the copy engine bring 64 columns of both factors at a time; two warpgroups of 64 rows each multiply. What is to be done with the
@@ -71,8 +71,8 @@ struct OutputGradientArguments {
 
 struct ResidualArguments {
   TensorMap a;       // [rows, inner], boxes [128, 64]
-  TensorMap weights; // [columns, inner], boxes [96, 64]
-  TensorMap base;    // [rows, columns], boxes [128, 64]
+  TensorMap weights; // [columns, inner], boxes [192, 64]
+  TensorMap base;    // [rows, columns], boxes [64, 64]
   TensorMap out;     // the same; it may be base
   float* squares;    // [tiles of columns, rows]: of each row the sum over a tile of its results' squares; or null
   i64 rows;
@@ -856,89 +856,98 @@ __device__ __forceinline__ void hopperProductApart(const typename Product::Argum
   }
 }
 
-// ---- a product that is added to what was there, with the squares of its rows
+// ---- a product that is added to what was there, and the squares of its rows
 
-// The two warpgroups make whole tiles by turns: while one adds its results to what was there, the other multiplies, so that the tensor cores do not wait
-// although each tile is finished in one go. What was there comes to a place in shared memory from which the results go back, by the copy engine both times.
-template <int BLOCKS>
+// The two warpgroups make whole tiles by turns: while one finishes its tile, the other multiplies, so that the tensor cores wait for neither and results
+// need not be held beside sums. What was there comes in pieces to places in shared memory, from which the results go back, both by the copy engine. Pieces
+// are asked for between the stages of the next tile, spread over most of it: all at once, they and the results would hold up what is to be multiplied.
 struct Residual {
   typedef ResidualArguments Arguments;
-  typedef Team<BLOCKS> Blocks;
+  typedef Team<1> Blocks; // in pairs that bring weights once for both it is slower
   static constexpr int COLUMNS = 192;
   static constexpr int PARTS = COLUMNS / 64;
+  static constexpr int PIECES = 2 * PARTS; // of a tile, 64 rows by 64 columns each: parts of the upper half, then of the lower
+  static constexpr int SPREAD = 8;         // of a tile's turns one piece comes after each eighth
   static constexpr int STAGES = 4;
   static constexpr bool TURNS = true; // as in TakenApart
-  static constexpr int COPIER_REGISTERS = 24;
-  static constexpr int REGISTERS = 240;
-  static constexpr int SIDE_ROWS = COLUMNS / 2; // of the weights: each block of a pair brings one side of them
+  static constexpr int COPIER_REGISTERS = 40;
+  static constexpr int REGISTERS = 232;
   static constexpr int STAGE_BYTES = LEFT_BYTES + PARTS * PART_BYTES;
-  static constexpr int BOX_BYTES = TILE_ROWS * 64 * 2; // of the results
-  static constexpr int PLACE = STAGES * STAGE_BYTES;
-  static constexpr int BARRIERS = PLACE + PARTS * BOX_BYTES;
+  static constexpr int PLACES = STAGES * STAGE_BYTES; // one for each piece
+  static constexpr int BARRIERS = PLACES + PIECES * PART_BYTES;
+  static_assert(PIECES <= SPREAD);
 
   const Arguments& a;
   u32 shared;
-  int columns; // tiles
+  int columns; // of tiles
   int tiles;
   int steps;
 
   __device__ __forceinline__ Ring<STAGES> ring() const { return {shared + BARRIERS}; }
-  // What was there has come, by the warpgroup that awaits it: each sees all of its barrier's phases, so that it cannot take one for the next but one.
-  __device__ __forceinline__ u32 hasCome(int group) const { return shared + BARRIERS + Ring<STAGES>::BYTES + 8 * group; }
-  // The other warpgroup's products are all under way. Not before does a warpgroup look for its stages, because of their phases it sees but every second
-  // tile's.
-  __device__ __forceinline__ u32 turn(int group) const { return hasCome(2) + 8 * group; }
-  // The results have left the place.
-  __device__ __forceinline__ u32 isFree() const { return turn(2); }
+  __device__ __forceinline__ u32 place(int piece) const { return shared + PLACES + piece * PART_BYTES; }
+  // A warpgroup has a barrier of its own for each piece of what was there: of one for both it would see every second phase only, and could take one for
+  // the next but one.
+  __device__ __forceinline__ u32 hasCome(int group, int piece) const { return shared + BARRIERS + Ring<STAGES>::BYTES + 8 * (PIECES * group + piece); }
+  __device__ __forceinline__ u32 hasLeft(int piece) const { return hasCome(2, piece); }
+  // All products of the other warpgroup's tile have begun. Not before does a warpgroup look for its stages: theirs are barriers for both.
+  __device__ __forceinline__ u32 turn(int group) const { return hasCome(3, group); }
 
   __device__ __forceinline__ void start() const {
-    ring().start(1, 4 * Blocks::SIZE);
-    for (int group = 0; group < 2; group++) {
-      initialize(hasCome(group), 1);
-      initialize(turn(group), 4);
+    ring().start(1, 4);
+    for (int piece = 0; piece < PIECES; piece++) {
+      initialize(hasCome(0, piece), 1);
+      initialize(hasCome(1, piece), 1);
+      initialize(hasLeft(piece), 1);
     }
-    initialize(isFree(), 1);
+    initialize(turn(0), 4);
+    initialize(turn(1), 4);
     publishBarriers();
   }
 
   __device__ __forceinline__ Tile tile(int number) const { return tileOf<Residual>(number, columns); }
 
-  // of a tile: the last one of a row may have fewer
+  // the last tile of a row may have fewer
   __device__ __forceinline__ int parts(const Tile& tile) const { return min(PARTS, ((int)a.columns - tile.column * COLUMNS + 63) / 64); }
 
-  // Both factors, by one thread. What is behind the last column is zeros, so that a stage has always the same bytes.
-  __device__ __forceinline__ void copyFactors() const {
-    u32 n = 0;
-    for (int number = Blocks::number(); number < tiles; number += Blocks::count()) {
-      Tile own = tile(number);
-      for (int k = 0; k < steps; k++, n++) {
-        u32 stage = shared + ring().place(n) * STAGE_BYTES;
-        u32 full = ring().full(n);
-        ring().awaitEmpty(n);
-        expect(full, STAGE_BYTES);
-        copyBox(stage, a.a, k * DEPTH, own.row, full);
-        for (int side = Blocks::rank(); side < 2; side += Blocks::SIZE) {
-          Blocks::copyBoxToAll(
-              stage + LEFT_BYTES + side * (SIDE_ROWS * DEPTH * 2), a.weights, k * DEPTH, own.column * COLUMNS + side * SIDE_ROWS, full);
-        }
-      }
+  // A piece of what was there, of the block's index-th tile.
+  __device__ __forceinline__ void copyPiece(const Tile& tile, int index, int piece) const {
+    if (index > 0) {
+      await(hasLeft(piece), (index - 1) % 2);
+    }
+    u32 full = hasCome(index % 2, piece);
+    int part = piece % PARTS;
+    if (part < parts(tile)) {
+      expect(full, PART_BYTES);
+      copyBox(place(piece), a.base, tile.column * COLUMNS + 64 * part, tile.row + piece / PARTS * 64, full, EVICT_FIRST);
+    } else {
+      arrive(full);
     }
   }
 
-  // What was there, by one thread.
-  __device__ __forceinline__ void copyBase() const {
-    int n = 0;
-    for (int number = Blocks::number(); number < tiles; number += Blocks::count(), n++) {
+  // All that comes, by one thread. Weights behind the last column come as zeros, so that a stage has always the same bytes.
+  __device__ __forceinline__ void copy() const {
+    Tile before = {0, 0};
+    u32 n = 0;
+    int index = 0;
+    for (int number = Blocks::number(); number < tiles + Blocks::count(); number += Blocks::count(), index++) { // behind the last, its pieces alone
       Tile own = tile(number);
-      u32 full = hasCome(n % 2);
-      if (n > 0) {
-        await(isFree(), (n - 1) % 2);
+      int turns = number < tiles ? steps : 0;
+      int piece = index == 0 ? PIECES : 0; // of the tile before
+      for (int k = 0; k < turns || piece < PIECES; k++) {
+        if (k < turns) {
+          u32 stage = shared + ring().place(n) * STAGE_BYTES;
+          u32 full = ring().full(n);
+          ring().awaitEmpty(n);
+          expect(full, STAGE_BYTES);
+          copyBox(stage, a.a, k * DEPTH, own.row, full);
+          copyBox(stage + LEFT_BYTES, a.weights, k * DEPTH, own.column * COLUMNS, full);
+          n++;
+        }
+        if (piece < PIECES && SPREAD * k >= piece * turns) {
+          copyPiece(before, index - 1, piece++);
+        }
       }
-      int count = parts(own);
-      expect(full, count * BOX_BYTES);
-      for (int part = 0; part < count; part++) {
-        copyBox(shared + PLACE + part * BOX_BYTES, a.base, own.column * COLUMNS + 64 * part, own.row, full, EVICT_FIRST);
-      }
+      before = own;
     }
   }
 
@@ -959,7 +968,7 @@ struct Residual {
       commitProducts();
       if (k > 0) {
         awaitProducts<1>();
-        Blocks::release(ring(), n - 1);
+        ring().release(n - 1);
       }
     }
     if (threadIdx.x % WARP == 0) {
@@ -968,81 +977,100 @@ struct Residual {
     awaitProducts<0>();
     hold(sum[0]);
     hold(sum[1]);
-    Blocks::release(ring(), n - 1);
+    ring().release(n - 1);
   }
 
-  // Puts the results in the place of what was there.
-  __device__ __forceinline__ void add(const float (&sum)[2][COLUMNS / 8][4], const Tile& tile, int count) const {
+  // Adds a warp's 16 rows of a piece, puts them back as they are rounded, and adds up the squares of a thread's two rows.
+  static __device__ __forceinline__ void addPiece(u32 from, const float (&sum)[COLUMNS / 8][4], int part, float (&squares)[2]) {
     int lane = threadIdx.x % WARP;
+    int row = threadIdx.x % WARPGROUP / WARP * 16 + lane % 16;
+    u32 at[4];
+    u32 words[4][4];
+#pragma unroll
+    for (int i = 0; i < 4; i++) { // 16 columns each
+      at[i] = chunkAt<64>(from, row, 2 * i + lane / 16);
+      loadMatrices(words[i], at[i]);
+    }
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+#pragma unroll
+      for (int word = 0; word < 4; word++) {
+        const float* pair = sum[8 * part + 2 * i + word / 2] + word % 2 * 2;
+        u32 result = packBf16(lowBf16(words[i][word]) + pair[0], highBf16(words[i][word]) + pair[1]);
+        float& square = squares[word % 2];
+        square = fmaf(lowBf16(result), lowBf16(result), square);
+        square = fmaf(highBf16(result), highBf16(result), square);
+        words[i][word] = result;
+      }
+      storeMatrices(at[i], words[i]);
+    }
+  }
+
+  // row: the thread's first
+  __device__ __forceinline__ void putSquares(const float (&squares)[2], i64 row, int column) const {
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+      float all = squares[i];
+      all += __shfl_xor_sync(FULL_MASK, all, 1);
+      all += __shfl_xor_sync(FULL_MASK, all, 2);
+      i64 own = row + 8 * i;
+      storeIf(a.squares + column * a.rows + own, all, a.squares != nullptr && threadIdx.x % 4 == 0 && own < a.rows);
+    }
+  }
+
+  // The block's index-th tile is added to what was there.
+  __device__ __forceinline__ void finish(const float (&sum)[2][COLUMNS / 8][4], const Tile& tile, int index, int group) const {
+    int count = parts(tile);
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-      int row = half * 64 + threadIdx.x % WARPGROUP / WARP * 16;
       float squares[2] = {0.0f, 0.0f};
+      int row = tile.row + half * 64;
 #pragma unroll
       for (int part = 0; part < PARTS; part++) {
+        int piece = half * PARTS + part;
+        await(hasCome(group, piece), index / 2 % 2);
         if (part < count) {
-          u32 at[4];
-          u32 words[4][4];
-#pragma unroll
-          for (int i = 0; i < 4; i++) { // 16 columns each
-            at[i] = chunkAt<64>(shared + PLACE + part * BOX_BYTES, row + lane % 16, 2 * i + lane / 16);
-            loadMatrices(words[i], at[i]);
+          addPiece(place(piece), sum[half], part, squares);
+          publishWrites();
+        }
+        asm volatile("bar.sync %0, %1;" ::"r"(1 + group), "n"(WARPGROUP) : "memory"); // all warps' rows of the piece are there
+        if (threadIdx.x % WARPGROUP == 0) {
+          if (part < count) {
+            storeBox(a.out, tile.column * COLUMNS + 64 * part, row, place(piece));
           }
-#pragma unroll
-          for (int i = 0; i < 4; i++) {
-#pragma unroll
-            for (int word = 0; word < 4; word++) {
-              const float* pair = sum[half][8 * part + 2 * i + word / 2] + word % 2 * 2;
-              u32 result = packBf16(lowBf16(words[i][word]) + pair[0], highBf16(words[i][word]) + pair[1]);
-              squares[word % 2] = fmaf(lowBf16(result), lowBf16(result), squares[word % 2]);
-              squares[word % 2] = fmaf(highBf16(result), highBf16(result), squares[word % 2]);
-              words[i][word] = result;
-            }
-            storeMatrices(at[i], words[i]);
+          commitStores();
+          if (piece > 0) {
+            awaitStores<1>();
+            arrive(hasLeft(piece - 1));
           }
         }
       }
-#pragma unroll
-      for (int i = 0; i < 2; i++) {
-        float all = squares[i];
-        all += __shfl_xor_sync(FULL_MASK, all, 1);
-        all += __shfl_xor_sync(FULL_MASK, all, 2);
-        int own = tile.row + row + lane / 4 + 8 * i;
-        storeIf(a.squares + tile.column * a.rows + own, all, a.squares != nullptr && lane % 4 == 0 && own < a.rows);
-      }
+      putSquares(squares, row + threadIdx.x % WARPGROUP / WARP * 16 + threadIdx.x % WARP / 4, tile.column);
+    }
+    if (threadIdx.x % WARPGROUP == 0) {
+      awaitStores<0>();
+      arrive(hasLeft(PIECES - 1));
     }
   }
 
   __device__ __forceinline__ void makeTiles(int group) const {
-    int n = group; // of the block's tiles
-    for (int number = Blocks::number() + group * Blocks::count(); number < tiles; number += 2 * Blocks::count(), n += 2) {
+    int index = group;
+    for (int number = Blocks::number() + group * Blocks::count(); number < tiles; number += 2 * Blocks::count(), index += 2) {
       Tile own = tile(number);
-      int count = parts(own);
       float sum[2][COLUMNS / 8][4];
-      if (n > 0) {
-        await(turn(group), (n - 1) / 2 % 2);
+      if (index > 0) {
+        await(turn(group), (index - 1) / 2 % 2);
       }
-      if (count == 1) {
-        multiply<64>(sum, n * steps, group);
-      } else {
-        multiply<COLUMNS>(sum, n * steps, group);
+      if (parts(own) == 1) {
+        multiply<64>(sum, index * steps, group);
+      } else { // of two parts, the third is zeros
+        multiply<COLUMNS>(sum, index * steps, group);
       }
-      await(hasCome(group), n / 2 % 2);
-      add(sum, own, count);
-      publishWrites();
-      asm volatile("bar.sync %0, %1;" ::"r"(1 + group), "n"(WARPGROUP) : "memory");
-      if (threadIdx.x % WARPGROUP == 0) {
-        for (int part = 0; part < count; part++) {
-          storeBox(a.out, own.column * COLUMNS + 64 * part, own.row, shared + PLACE + part * BOX_BYTES);
-        }
-        commitStores();
-        awaitStores<0>();
-        arrive(isFree());
-      }
+      finish(sum, own, index, group);
     }
   }
 
-  // shared memory: stages, the place, barriers
+  // shared memory: stages, places, barriers
   static __device__ __forceinline__ void run(const Arguments& a) {
     extern __shared__ __align__(1024) unsigned char sharedTiles[];
     int columns = ((int)a.columns + COLUMNS - 1) / COLUMNS;
@@ -1050,21 +1078,15 @@ struct Residual {
     if (threadIdx.x == 0) {
       self.start();
     }
-    Blocks::sync();
+    __syncthreads();
     if (threadIdx.x < WARPGROUP) {
       giveRegisters<COPIER_REGISTERS>();
       if (threadIdx.x == 0) {
-        self.copyFactors();
-      } else if (threadIdx.x == WARP) {
-        self.copyBase();
+        self.copy();
       }
     } else {
       takeRegisters<REGISTERS>();
       self.makeTiles(uniform(threadIdx.x / WARPGROUP) - 1);
-    }
-    if constexpr (Blocks::SIZE > 1) {
-      __syncwarp();
-      Blocks::sync();
     }
   }
 };
@@ -1089,5 +1111,4 @@ HOPPER_PRODUCT(hopperGatedLinears, GatedLinearsArguments, hopperProduct<GatedLin
 HOPPER_PRODUCT(hopperGatedLinearsInPairs, GatedLinearsArguments, hopperProduct<GatedLinears<2>>, PRODUCT_THREADS, IN_PAIRS)
 HOPPER_PRODUCT(hopperGatedBackward, GatedBackwardArguments, hopperProductApart<GatedBackward>, APART_THREADS, )
 HOPPER_PRODUCT(hopperOutputGradient, OutputGradientArguments, hopperProductApart<OutputGradient>, APART_THREADS, )
-HOPPER_PRODUCT(hopperResidual, ResidualArguments, Residual<1>::run, PRODUCT_THREADS, )
-HOPPER_PRODUCT(hopperResidualInPairs, ResidualArguments, Residual<2>::run, PRODUCT_THREADS, IN_PAIRS)
+HOPPER_PRODUCT(hopperResidual, ResidualArguments, Residual::run, PRODUCT_THREADS, )
