@@ -889,7 +889,8 @@ struct Residual {
   // the next but one.
   __device__ __forceinline__ u32 hasCome(int group, int piece) const { return shared + BARRIERS + Ring<STAGES>::BYTES + 8 * (PIECES * group + piece); }
   __device__ __forceinline__ u32 hasLeft(int piece) const { return hasCome(2, piece); }
-  // All products of the other warpgroup's tile have begun. Not before does a warpgroup look for its stages: theirs are barriers for both.
+  // All products of the other warpgroup's tile have begun. Only then does a warpgroup look for its stages: their barriers are both warpgroups', and before it
+  // could take a phase of the tiles between for its own.
   __device__ __forceinline__ u32 turn(int group) const { return hasCome(3, group); }
 
   __device__ __forceinline__ void start() const {
