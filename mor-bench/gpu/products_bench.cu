@@ -354,6 +354,7 @@ struct HeadsCase {
     }
     g.positions = positions;
     g.frequencies = frequencies;
+    g.factors = nullptr;
     g.rows = rows;
     g.inner = inner;
     return g;
@@ -432,6 +433,7 @@ struct GatedCase {
             boxes(gate.device, rows, forward, 16),
             boxes(up.device, rows, forward, 16),
             boxes(activated.device, rows, forward, 16),
+            nullptr,
             rows,
             inner,
             forward};

@@ -3,6 +3,7 @@ package io.mor.testkit;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.mor.api.backend.AdamWStep;
 import io.mor.api.backend.Backend;
 import io.mor.api.tensor.AttentionRanges;
 import io.mor.api.tensor.AttentionShape;
@@ -14,7 +15,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import java.util.function.Consumer;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /** Kernels that do several steps of a layer at once, against the same steps one by one on the same backend. */
@@ -83,6 +86,72 @@ public interface TogetherKernelContract extends OnBench {
             tensors.expect("dx", dxAlone, dx);
             tensors.expect("dweights", dweights, layers.dweights);
         });
+    }
+
+    @Test
+    default void normedGatedLinearsAreTheGatedUnitOfTheNormAlsoAfterTheOptimizersStep() {
+        for (boolean wantsNormed : new boolean[] {false, true}) {
+            forEachShape((tensors, rows, width, feedForward) -> {
+                Backend backend = tensors.backend;
+                NormedRows norm = new NormedRows(tensors, rows, width);
+                FeedForward layers = new FeedForward(tensors, width, feedForward);
+                List<Tensor> made = tensors.likeEach(rows, feedForward, feedForward, feedForward);
+                List<Tensor> alone = tensors.likeEach(rows, feedForward, feedForward, feedForward);
+                norm.checkBeforeAndAfterSteps(
+                        wantsNormed,
+                        List.of(layers.gate, layers.up),
+                        made,
+                        alone,
+                        normed -> backend.normedGatedLinears(
+                                made.get(0),
+                                made.get(1),
+                                made.get(2),
+                                normed,
+                                wantsNormed,
+                                norm.taken,
+                                layers.gate,
+                                layers.up),
+                        normed -> backend.gatedLinears(
+                                alone.get(0), alone.get(1), alone.get(2), normed, layers.gate, layers.up));
+            });
+        }
+    }
+
+    @Test
+    default void normedLinearsAreTheProjectionsOfTheNormAlsoAfterTheOptimizersStep() {
+        for (boolean wantsNormed : new boolean[] {false, true}) {
+            for (int headDim : new int[] {2, 6, 64}) {
+                for (int rows : ROWS) {
+                    try (Tensors tensors = new Tensors(bench().subject())) {
+                        normedLinears(tensors, rows, headDim, wantsNormed);
+                    }
+                }
+            }
+        }
+    }
+
+    private static void normedLinears(Tensors tensors, int rows, int headDim, boolean wantsNormed) {
+        Backend backend = tensors.backend;
+        int width = headDim == 64 ? 128 : 18;
+        int[] widths = {3 * headDim, headDim, headDim};
+        IntTensor position =
+                tensors.ints(IntStream.range(0, rows).map(i -> 3 + i % 101).toArray());
+        Optional<Ops.Rotation> rotation = Optional.of(new Ops.Rotation(position, headDim, 100));
+        Tensor weights = tensors.weights(5 * headDim, width);
+        List<Ops.Projection> projections = List.of(
+                new Ops.Projection(tensors.part(weights, 0, widths[0]), rotation),
+                new Ops.Projection(tensors.part(weights, widths[0], widths[1]), rotation),
+                new Ops.Projection(tensors.part(weights, widths[0] + widths[1], widths[2]), Optional.empty()));
+        NormedRows norm = new NormedRows(tensors, rows, width);
+        List<Tensor> made = tensors.likeEach(rows, widths);
+        List<Tensor> alone = tensors.likeEach(rows, widths);
+        norm.checkBeforeAndAfterSteps(
+                wantsNormed,
+                List.of(weights),
+                made,
+                alone,
+                normed -> backend.normedLinears(made, normed, wantsNormed, norm.taken, projections),
+                normed -> backend.linears(alone, normed, projections));
     }
 
     @Test
@@ -279,6 +348,73 @@ public interface TogetherKernelContract extends OnBench {
         }
     }
 
+    /** Rows, the weight of a norm, and what is made of both. */
+    final class NormedRows {
+        private final Tensors tensors;
+        private final Ops.Norm taken;
+
+        private NormedRows(Tensors tensors, int rows, int width) {
+            this.tensors = tensors;
+            this.taken = new Ops.Norm(
+                    tensors.rows(rows, width, 3),
+                    tensors.weights(1, width),
+                    Optional.empty(),
+                    1e-5,
+                    tensors.zeros(rows, 1));
+        }
+
+        /**
+         * The layers, given memory for the norm, against themselves behind the norm: with the weights as they are, after a step of the optimizer on all
+         * of them, and after new values of the norm's weight.
+         */
+        private void checkBeforeAndAfterSteps(
+                boolean wantsNormed,
+                List<Tensor> weights,
+                List<Tensor> made,
+                List<Tensor> alone,
+                Consumer<Tensor> together,
+                Consumer<Tensor> behindNorm) {
+            Backend backend = tensors.backend;
+            check("at first", wantsNormed, made, alone, together, behindNorm);
+            Tensor one = tensors.zeros(1, 1);
+            backend.fill(one, 1);
+            for (Tensor parameter :
+                    Stream.concat(weights.stream(), Stream.of(taken.weight())).toList()) {
+                Tensor gradient = tensors.weights(parameter.rows(), parameter.columns());
+                Tensor first = tensors.zeros(parameter.rows(), parameter.columns());
+                Tensor second = tensors.zeros(parameter.rows(), parameter.columns());
+                backend.adamW(parameter, gradient, first, second, one, new AdamWStep(0.2, 0.9, 0.95, 1e-8, 0, 1));
+            }
+            check("after a step", wantsNormed, made, alone, together, behindNorm);
+            tensors.filled(taken.weight(), 1);
+            check("after new values of the norm's weight", wantsNormed, made, alone, together, behindNorm);
+        }
+
+        private void check(
+                String when,
+                boolean wantsNormed,
+                List<Tensor> made,
+                List<Tensor> alone,
+                Consumer<Tensor> together,
+                Consumer<Tensor> behindNorm) {
+            Backend backend = tensors.backend;
+            int rows = taken.x().rows();
+            Tensor normed = tensors.rows(rows, taken.x().columns(), 0);
+            together.accept(normed);
+            Tensor normedAlone = tensors.rows(rows, taken.x().columns(), 0);
+            Tensor rstd = tensors.zeros(rows, 1);
+            backend.rmsNorm(normedAlone, rstd, taken.x(), taken.weight(), taken.variant(), taken.epsilon());
+            behindNorm.accept(normedAlone);
+            assertArrayEquals(backend.readDoubles(rstd), backend.readDoubles(taken.rstd()), "rstd " + when);
+            if (wantsNormed) {
+                assertArrayEquals(backend.readDoubles(normedAlone), backend.readDoubles(normed), "normed " + when);
+            }
+            for (int i = 0; i < made.size(); i++) {
+                tensors.expect("result " + i + " " + when, alone.get(i), made.get(i));
+            }
+        }
+    }
+
     /** The weights of a feed-forward, gate and up one after the other in memory, as a model's are. */
     final class FeedForward {
         private final Tensor gate;
@@ -317,8 +453,12 @@ public interface TogetherKernelContract extends OnBench {
             this.backend = backend;
         }
 
-        private Tensor filled(Tensor tensor, double scale) {
+        private Tensor holding(Tensor tensor, double scale) {
             held.add(tensor);
+            return filled(tensor, scale);
+        }
+
+        private Tensor filled(Tensor tensor, double scale) {
             backend.write(
                     tensor,
                     random.doubles((long) tensor.rows() * tensor.columns(), -1, 1)
@@ -328,15 +468,19 @@ public interface TogetherKernelContract extends OnBench {
         }
 
         private Tensor rows(int rows, int columns, double scale) {
-            return filled(backend.allocate(rows, columns, backend.activationPrecision(columns)), scale);
+            return holding(backend.allocate(rows, columns, backend.activationPrecision(columns)), scale);
+        }
+
+        private List<Tensor> likeEach(int rows, int... columns) {
+            return IntStream.of(columns).mapToObj(each -> rows(rows, each, 0)).toList();
         }
 
         private Tensor weights(int rows, int columns) {
-            return filled(backend.allocate(rows, columns), 1 / Math.sqrt(columns));
+            return holding(backend.allocate(rows, columns), 1 / Math.sqrt(columns));
         }
 
         private Tensor zeros(int rows, int columns) {
-            return filled(backend.allocate(rows, columns), 0);
+            return holding(backend.allocate(rows, columns), 0);
         }
 
         private Tensor part(Tensor matrix, int first, int rows) {

@@ -448,6 +448,32 @@ public interface Backend extends AutoCloseable {
         swiGlu(inner, gate, up);
     }
 
+    /**
+     * {@link #linears} of what {@link #rmsNorm} makes of rows, whose {@code rstd} is set. A backend may multiply the rows as they are by weights times
+     * the norm's, and the results by rstd: the values are the same within rounding.
+     *
+     * @param normed memory like the rows: receives the norm if it is wanted; else what it holds afterwards is unspecified
+     */
+    default void normedLinears(
+            List<Tensor> outs, Tensor normed, boolean wantsNormed, Ops.Norm norm, List<Ops.Projection> projections) {
+        rmsNorm(normed, norm.rstd(), norm.x(), norm.weight(), norm.variant(), norm.epsilon());
+        linears(outs, normed, projections);
+    }
+
+    /** {@link #gatedLinears} of what {@link #rmsNorm} makes of rows, as {@link #normedLinears}. */
+    default void normedGatedLinears(
+            Tensor gate,
+            Tensor up,
+            Tensor inner,
+            Tensor normed,
+            boolean wantsNormed,
+            Ops.Norm norm,
+            Tensor gateWeight,
+            Tensor upWeight) {
+        rmsNorm(normed, norm.rstd(), norm.x(), norm.weight(), norm.variant(), norm.epsilon());
+        gatedLinears(gate, up, inner, normed, gateWeight, upWeight);
+    }
+
     // Gradients of several projections of the same rows travel as one tensor [rows, sum of their widths], whose layout
     // is the backend's own: it is
     // written by one of the next three methods and read by those after them, all given the same projections. By default
@@ -585,7 +611,7 @@ public interface Backend extends AutoCloseable {
 
     /**
      * As {@link #rmsNormBackward(Tensor, Tensor, Tensor, Tensor, Tensor, Optional, Tensor, boolean)}, and {@code normed} receives {@link #rmsNorm}
-     * again, the same bits as on the way forward.
+     * again, the bits that it gives for these rows.
      */
     default void rmsNormBackward(
             Tensor dx,
@@ -608,7 +634,7 @@ public interface Backend extends AutoCloseable {
      *
      * @param dx {@code [rows, columns]} of the norm's rows: set, or added to with {@code accumulate}
      * @param dweight in the shape of the norm's weight, always added to
-     * @param normed receives {@link #rmsNorm} again, the same bits as on the way forward, if it is there; otherwise nothing changes
+     * @param normed receives {@link #rmsNorm} again, the bits that it gives for these rows, if it is there; otherwise nothing changes
      * @param dnormed memory like {@code dx} for what arrives at the norm's result; what it holds afterwards is unspecified
      * @param packed as {@link #packedInputGradient} takes it, of projections of what {@link #rmsNorm} gave for these rows, with what they gave: what they
      *     gave and what arrives at it may stand for the product of the two rows that the norm's gradient needs

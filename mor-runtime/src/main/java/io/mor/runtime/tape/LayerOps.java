@@ -92,7 +92,12 @@ final class LayerOps extends OperationFamily {
             Optional<IntTensor> variant,
             double epsilon,
             Tensor rstd,
-            Optional<Tensor> normed) {}
+            Optional<Tensor> normed) {
+
+        Ops.Norm taken() {
+            return new Ops.Norm(x, weight, variant, epsilon, rstd);
+        }
+    }
 
     Tensor rmsNorm(Tensor x, Tensor weight, Optional<IntTensor> variant, double epsilon) {
         check(x.columns() == weight.columns(), "rmsNorm", x, weight);
@@ -103,16 +108,14 @@ final class LayerOps extends OperationFamily {
         return record(out, dy -> normBackward(norm, dy), x, weight);
     }
 
+    /** A norm that is taken with the layers behind it; {@code normed} is memory for it. */
     private Norm norm(Tensor x, Tensor weight, Optional<IntTensor> variant, double epsilon, Tensor normed) {
-        check(x.columns() == weight.columns(), "rmsNorm", x, weight);
-        Tensor rstd = full(x.extent(), 1);
-        backend.rmsNorm(normed, rstd, x, weight, variant, epsilon);
         return new Norm(
                 x,
                 weight,
                 variant,
                 epsilon,
-                rstd,
+                full(x.extent(), 1),
                 tape.calculatesNormsAndGatesAgain() ? Optional.empty() : Optional.of(normed));
     }
 
@@ -136,11 +139,10 @@ final class LayerOps extends OperationFamily {
         Optional<Tensor> again = norm.normed.isPresent() ? Optional.empty() : Optional.of(like(norm.x));
         Tensor dnormed = like(norm.x);
         Tensor dweight = normWeightGradient(norm);
-        Ops.Norm taken = new Ops.Norm(norm.x, norm.weight, norm.variant, norm.epsilon, norm.rstd);
         gradients.contribute(
                 norm.x,
                 (dx, add) -> backend.packedInputGradientThroughNorm(
-                        dx, dweight, again, dnormed, packed, projections, taken, add));
+                        dx, dweight, again, dnormed, packed, projections, norm.taken(), add));
         return again.or(norm::normed).orElseThrow();
     }
 
@@ -204,6 +206,7 @@ final class LayerOps extends OperationFamily {
 
     List<Tensor> normedLinears(
             Tensor x, Tensor weight, Optional<IntTensor> variant, double epsilon, List<Ops.Projection> projections) {
+        check(x.columns() == weight.columns(), "normedLinears", x, weight);
         Tensor normed = like(x);
         Norm norm = norm(x, weight, variant, epsilon, normed);
         List<Tensor> made = new ArrayList<>();
@@ -212,7 +215,7 @@ final class LayerOps extends OperationFamily {
             projection.rotation().ifPresent(rotation -> checkIndex("rope", rotation.position(), x.rows()));
             made.add(result(x.extent(), projection.weight().rows()));
         }
-        backend.linears(made, normed, projections);
+        backend.normedLinears(made, normed, norm.normed.isPresent(), norm.taken(), projections);
         Stream<Tensor> inputs =
                 Stream.concat(Stream.of(x, weight), projections.stream().map(Ops.Projection::weight));
         if (inputs.anyMatch(this::tracks)) {
@@ -407,6 +410,7 @@ final class LayerOps extends OperationFamily {
 
     Tensor addFeedForward(
             Tensor x, Tensor weight, Optional<IntTensor> variant, double epsilon, Ops.FeedForward layers) {
+        check(x.columns() == weight.columns(), "addFeedForward", x, weight);
         check(x.columns() == layers.gate().columns(), "addFeedForward", x, layers.gate());
         checkSame("addFeedForward", layers.gate(), layers.up());
         check(
@@ -420,7 +424,8 @@ final class LayerOps extends OperationFamily {
         Tensor gate = result(x.extent(), layers.gate().rows());
         Tensor up = like(gate);
         Tensor inner = like(gate);
-        backend.gatedLinears(gate, up, inner, normed, layers.gate(), layers.up());
+        backend.normedGatedLinears(
+                gate, up, inner, normed, norm.normed.isPresent(), norm.taken(), layers.gate(), layers.up());
         Tensor out = like(x);
         backend.matmulAdd(out, x, inner, false, layers.down(), true);
         Optional<Tensor> kept = tape.calculatesNormsAndGatesAgain() ? Optional.empty() : Optional.of(inner);

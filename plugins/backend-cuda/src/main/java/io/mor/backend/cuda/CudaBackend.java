@@ -86,16 +86,18 @@ public final class CudaBackend implements Backend {
             throw e;
         }
         this.elementwise = new ElementwiseKernels(context);
-        this.rows = new RowKernels(context);
+        RowSums squares = new RowSums(context, "sums of squares of rows");
+        this.rows = new RowKernels(context, squares);
         this.gathers = new GatherKernels(context, elementwise);
         this.selections = new SelectionKernels(context, elementwise);
-        this.products = new ProductKernels(context, elementwise, rows, cublas);
         HopperProducts hopper = new HopperProducts(context);
-        this.projections = new ProjectionKernels(context, products, hopper);
+        this.products = new ProductKernels(context, elementwise, rows, hopper, squares, cublas);
+        NormedWeights normedWeights = new NormedWeights(context);
+        this.projections = new ProjectionKernels(context, products, rows, hopper, normedWeights);
         this.attention = new AttentionKernels(context);
         this.gradients = new PackedGradients(context, products, projections, elementwise, attention, hopper);
         this.entries = new EntryKernels(context);
-        this.optimizer = new OptimizerKernels(context);
+        this.optimizer = new OptimizerKernels(context, normedWeights);
     }
 
     /** For tests of single kernel families. */
@@ -185,10 +187,10 @@ public final class CudaBackend implements Backend {
         return OptionalLong.of(freeBytes());
     }
 
-    /** Copies of weights in bfloat16, the workspace of products, and scratch. */
+    /** Copies of weights in bfloat16, on Hopper also times the norm's before them, the workspace of products, and scratch. */
     @Override
     public long ownBytes(long parameters) {
-        long copies = stored == CudaPrecision.BF16 ? 2 * parameters : 0;
+        long copies = stored == CudaPrecision.BF16 ? (device.isHopper() ? 4 : 2) * parameters : 0;
         return copies + (cublas.isPresent() ? CublasLt.WORKSPACE : 0) + OWN_BYTES;
     }
 
@@ -294,10 +296,10 @@ public final class CudaBackend implements Backend {
             throw new IllegalArgumentException(
                     "a view of " + lifetime + " owns nothing and cannot be released; release what it views");
         }
-        lifetime.end();
+        List<DeviceMemory.Block> copies = lifetime.end();
         if (!context.isClosed()) {
             memory.release(lifetime.block);
-            lifetime.shadow().ifPresent(memory::release);
+            copies.forEach(memory::release);
         }
     }
 
@@ -802,6 +804,29 @@ public final class CudaBackend implements Backend {
     public void gatedLinears(Tensor gate, Tensor up, Tensor inner, Tensor x, Tensor gateWeight, Tensor upWeight) {
         if (!projections.gatedLinears(gate, up, inner, x, gateWeight, upWeight)) {
             Backend.super.gatedLinears(gate, up, inner, x, gateWeight, upWeight);
+        }
+    }
+
+    @Override
+    public void normedLinears(
+            List<Tensor> outs, Tensor normed, boolean wantsNormed, Ops.Norm norm, List<Ops.Projection> layers) {
+        if (!projections.normedLinears(outs, normed, wantsNormed, norm, layers)) {
+            Backend.super.normedLinears(outs, normed, wantsNormed, norm, layers);
+        }
+    }
+
+    @Override
+    public void normedGatedLinears(
+            Tensor gate,
+            Tensor up,
+            Tensor inner,
+            Tensor normed,
+            boolean wantsNormed,
+            Ops.Norm norm,
+            Tensor gateWeight,
+            Tensor upWeight) {
+        if (!projections.normedGatedLinears(gate, up, inner, normed, wantsNormed, norm, gateWeight, upWeight)) {
+            Backend.super.normedGatedLinears(gate, up, inner, normed, wantsNormed, norm, gateWeight, upWeight);
         }
     }
 

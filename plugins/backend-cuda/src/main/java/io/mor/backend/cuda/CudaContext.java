@@ -104,7 +104,11 @@ final class CudaContext implements AutoCloseable {
 
     /** The address of a tensor's values in bfloat16, of a copy that is renewed after the tensor was written. */
     long shadow(CudaTensor tensor) {
-        Lifetime lifetime = tensor.lifetime;
+        return placeIn(shadowOf(tensor.lifetime), tensor);
+    }
+
+    /** The copy in bfloat16 of a whole memory, with its values as they are. */
+    DeviceMemory.Block shadowOf(Lifetime lifetime) {
         DeviceMemory.Block copy =
                 lifetime.shadow().orElseGet(() -> memory.allocate(lifetime.bytes / 2, "bfloat16 copy of " + lifetime));
         if (!lifetime.shadowHolds()) {
@@ -116,7 +120,7 @@ final class CudaContext implements AutoCloseable {
                     .overElements((elements + 7) / 8);
             lifetime.shadowed(copy);
         }
-        return placeIn(copy, tensor);
+        return copy;
     }
 
     /** Where a tensor's values are in a copy in bfloat16 of the memory in which it lies. */

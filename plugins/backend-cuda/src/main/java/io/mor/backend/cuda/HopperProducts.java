@@ -56,6 +56,7 @@ final class HopperProducts extends KernelFamily {
      * @param weights {@code [64 sum of outHeads, inner]}, in the order of outs
      * @param positions {@code int [rows]}
      * @param frequencies {@code double [32]}
+     * @param factors {@code float [rows]}: what all results of a row are multiplied by; 0 for 1
      */
     boolean linears(
             long[] outs,
@@ -66,7 +67,8 @@ final class HopperProducts extends KernelFamily {
             int inner,
             long weights,
             long positions,
-            long frequencies) {
+            long frequencies,
+            long factors) {
         if (outs.length == 0
                 || outs.length > MOST_TENSORS
                 || !canMultiply(rows, inner, x, weights)
@@ -98,6 +100,7 @@ final class HopperProducts extends KernelFamily {
                 .words(ends)
                 .pointer(positions)
                 .pointer(frequencies)
+                .pointer(factors)
                 .wide(rows)
                 .wide(inner)
                 .wide(bits);
@@ -115,9 +118,18 @@ final class HopperProducts extends KernelFamily {
      * @param x {@code [rows, width]}; width a multiple of 8
      * @param feedForward a multiple of 64
      * @param weights {@code [2 feedForward, width]}: gate's, then up's
+     * @param factors {@code float [rows]}: what gate and up of a row are multiplied by; 0 for 1
      */
     boolean gatedLinears(
-            long gate, long up, long activated, long x, int rows, int width, int feedForward, long weights) {
+            long gate,
+            long up,
+            long activated,
+            long x,
+            int rows,
+            int width,
+            int feedForward,
+            long weights,
+            long factors) {
         if (!canMultiply(rows, width, x, weights)
                 || feedForward <= 0
                 || feedForward % 64 != 0
@@ -131,6 +143,7 @@ final class HopperProducts extends KernelFamily {
                 .words(map(gate, rows, feedForward, 16))
                 .words(map(up, rows, feedForward, 16))
                 .words(map(activated, rows, feedForward, 16))
+                .pointer(factors)
                 .wide(rows)
                 .wide(width)
                 .wide(feedForward);

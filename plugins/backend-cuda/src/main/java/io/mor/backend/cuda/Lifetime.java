@@ -1,6 +1,12 @@
 package io.mor.backend.cuda;
 
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Stream;
 
 /** Whether an allocation may still be used, and what is known of its contents; shared by the tensor that owns the memory and all its views. */
 final class Lifetime {
@@ -13,6 +19,8 @@ final class Lifetime {
     private boolean shadowHolds;
     private long version;
     private Optional<DeviceMemory.Block> shadow = Optional.empty();
+    private final Map<NormedWeights.Source, NormedWeights.Copy> normedCopies = new LinkedHashMap<>();
+    private final Set<Lifetime> scaled = new LinkedHashSet<>();
 
     /**
      * @param bytes that were asked for
@@ -37,8 +45,15 @@ final class Lifetime {
         }
     }
 
-    void end() {
+    /** The memory is given back; returns what goes with it. */
+    List<DeviceMemory.Block> end() {
+        List<DeviceMemory.Block> copies = Stream.concat(
+                        shadow.stream(), normedCopies.values().stream().map(NormedWeights.Copy::block))
+                .toList();
         released = true;
+        shadow = Optional.empty();
+        normedCopies.clear();
+        return copies;
     }
 
     /** Something writes to the memory: its copy in bfloat16 holds no longer. */
@@ -66,6 +81,22 @@ final class Lifetime {
     void shadowed(DeviceMemory.Block copy) {
         shadow = Optional.of(copy);
         shadowHolds = true;
+    }
+
+    /** Copies of weights in this memory, times a norm's weight. */
+    Map<NormedWeights.Source, NormedWeights.Copy> normedCopies() {
+        return normedCopies;
+    }
+
+    /** A norm's weight in this memory is in copies of weights in another. */
+    void scales(Lifetime weights) {
+        scaled.removeIf(each -> each.released);
+        scaled.add(weights);
+    }
+
+    /** The memory of weights in whose copies a norm's weight in this memory is. */
+    Set<Lifetime> scaled() {
+        return scaled;
     }
 
     @Override

@@ -16,8 +16,11 @@ final class OptimizerKernels extends KernelFamily {
 
     private final Map<List<Long>, DeviceMemory.Block> partTables = new LinkedHashMap<>();
 
-    OptimizerKernels(CudaContext context) {
+    private final NormedWeights normedWeights;
+
+    OptimizerKernels(CudaContext context, NormedWeights normedWeights) {
         super(context);
+        this.normedWeights = normedWeights;
     }
 
     /** In two launches, however many tensors there are. */
@@ -115,6 +118,7 @@ final class OptimizerKernels extends KernelFamily {
         if (renewsCopy) {
             weights.lifetime.shadowed(weights.lifetime.shadow().get());
         }
+        normedWeights.renew(weights.lifetime);
     }
 
     void clipFactor(Tensor out, Tensor sumOfSquares, double maxNorm) {

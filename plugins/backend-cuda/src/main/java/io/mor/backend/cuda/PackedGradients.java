@@ -19,18 +19,8 @@ final class PackedGradients extends KernelFamily {
     private final AttentionKernels attention;
     private final HopperProducts hopper;
     private final HopperNormGradient throughNorm;
-    private Optional<Dots> dots = Optional.empty();
-    private Optional<DeviceMemory.Block> dotsMemory = Optional.empty();
-
-    /**
-     * Sums over rows of gradients times what they are the gradients of, which the norm before the projections needs.
-     *
-     * @param of the first byte of the packed gradients
-     * @param lifetime theirs
-     * @param version of it when they were written
-     * @param count of the parts of a row's sum
-     */
-    private record Dots(long of, Lifetime lifetime, long version, int count, long address) {}
+    // over rows of gradients times what they are the gradients of, which the norm before the projections needs
+    private final RowSums dots;
 
     PackedGradients(
             CudaContext context,
@@ -46,6 +36,7 @@ final class PackedGradients extends KernelFamily {
         this.attention = attention;
         this.hopper = hopper;
         this.throughNorm = new HopperNormGradient(context);
+        this.dots = new RowSums(context, "sums over rows of gradients");
     }
 
     /** Whether rows of a matrix hold the gradients of all projections side by side; else they lie one after the other. */
@@ -67,8 +58,7 @@ final class PackedGradients extends KernelFamily {
     /** As the backend's, side by side. */
     void gatedLinearsGradient(
             Tensor packed, Tensor inner, boolean wantsInner, Tensor gate, Tensor up, Tensor dout, Tensor down) {
-        int parts = HopperProducts.gatedDots(gate.columns());
-        long parting = throughNorm.takes(packed.rows(), down.rows()) ? dots(parts, packed.rows()) : 0;
+        Optional<RowSums.Sums> sums = dots(packed, down.rows(), HopperProducts.gatedDots(gate.columns()));
         // where the way forward was in one pass too, so that inner has its bits
         boolean inOnePass = gate.rows() >= ProjectionKernels.LEAST_ROWS
                 && areVectors(inner, gate, up, dout)
@@ -82,9 +72,9 @@ final class PackedGradients extends KernelFamily {
                         dout.columns(),
                         gate.columns(),
                         context.shadow(context.of(down)),
-                        parting);
+                        addressOf(sums));
         if (inOnePass) {
-            hold(packed, parts, parting);
+            sums.ifPresent(made -> dots.hold(packed, made));
             return;
         }
         products.matmul(inner, dout, false, down, false, false);
@@ -167,9 +157,8 @@ final class PackedGradients extends KernelFamily {
             AttentionShape shape,
             List<Ops.Projection> layers) {
         Ops.Rotation rotation = layers.getFirst().rotation().orElseThrow();
-        int parts = shape.heads() + shape.kvHeads();
-        long parting =
-                throughNorm.takes(packed.rows(), layers.getFirst().weight().columns()) ? dots(parts, packed.rows()) : 0;
+        Optional<RowSums.Sums> sums =
+                dots(packed, layers.getFirst().weight().columns(), shape.heads() + shape.kvHeads());
         boolean done = attention.backwardPacked(
                 targetBytes(packed),
                 packed.columns(),
@@ -184,38 +173,22 @@ final class PackedGradients extends KernelFamily {
                 shape,
                 rotation.position(),
                 projections.frequencies(rotation.headDim(), rotation.theta()),
-                parting);
+                addressOf(sums));
         if (!done) {
             throw new IllegalStateException("queries, keys and values of one projection are not of the same rows");
         }
-        hold(packed, parts, parting);
+        sums.ifPresent(made -> dots.hold(packed, made));
     }
 
-    /** Memory for {@code count} sums a row; that of the call before is lost. */
-    private long dots(int count, int rows) {
-        dots = Optional.empty();
-        long bytes = 4L * count * rows;
-        if (dotsMemory.isEmpty() || dotsMemory.get().bytes() < bytes) {
-            dotsMemory.ifPresent(context.memory::release);
-            dotsMemory = Optional.of(context.memory.allocate(bytes, "sums over rows of gradients"));
-        }
-        return dotsMemory.get().address();
-    }
-
-    private void hold(Tensor packed, int count, long address) {
-        CudaTensor gradients = context.of(packed);
-        dots = address != 0
-                ? Optional.of(
-                        new Dots(gradients.address, gradients.lifetime, gradients.lifetime.version(), count, address))
+    /** Room for sums over the rows, if the norm before the projections, of so many columns, takes them. */
+    private Optional<RowSums.Sums> dots(Tensor packed, int columns, int parts) {
+        return throughNorm.takes(packed.rows(), columns)
+                ? Optional.of(dots.take(parts, packed.rows()))
                 : Optional.empty();
     }
 
-    /** The sums over rows that were made with these gradients, if they were and nothing has been written to these since. */
-    private Optional<Dots> dotsOf(Tensor packed) {
-        CudaTensor gradients = context.of(packed);
-        return dots.filter(made -> made.of == gradients.address
-                && made.lifetime == gradients.lifetime
-                && made.version == gradients.lifetime.version());
+    private static long addressOf(Optional<RowSums.Sums> sums) {
+        return sums.map(RowSums.Sums::address).orElse(0L);
     }
 
     /** As the backend's, from side by side. */
@@ -237,7 +210,7 @@ final class PackedGradients extends KernelFamily {
             List<Ops.Projection> layers,
             Ops.Norm norm,
             boolean accumulate) {
-        Optional<Dots> made = dotsOf(packed);
+        Optional<RowSums.Sums> made = dots.of(packed);
         return made.isPresent()
                 && norm.variant().isEmpty()
                 && areVectors(dx, norm.x())
@@ -256,8 +229,8 @@ final class PackedGradients extends KernelFamily {
                         packed.columns(),
                         dx.columns(),
                         projections.weights(layers),
-                        made.get().address,
-                        made.get().count,
+                        made.get().address(),
+                        made.get().parts(),
                         accumulate);
     }
 

@@ -9,17 +9,28 @@ final class ProductKernels extends KernelFamily {
 
     private static final long MOST_CHUNK_BYTES = 64L << 20;
     private static final int MOST_THIN = 4; // outputs
+    private static final int LEAST_ROWS_OF_SUMS = 8192; // for which a product of our own with a residual is worth it
     private final ElementwiseKernels elementwise;
     private final RowKernels rows;
+    private final HopperProducts hopper;
+    private final RowSums squares;
     private final Optional<CublasLt> cublas;
     private Optional<DeviceMemory.Block> productWorkspace = Optional.empty();
 
     /**
      * @param cublas the library, empty for own kernels alone
      */
-    ProductKernels(CudaContext context, ElementwiseKernels elementwise, RowKernels rows, Optional<CublasLt> cublas) {
+    ProductKernels(
+            CudaContext context,
+            ElementwiseKernels elementwise,
+            RowKernels rows,
+            HopperProducts hopper,
+            RowSums squares,
+            Optional<CublasLt> cublas) {
         super(context);
         this.rows = rows;
+        this.hopper = hopper;
+        this.squares = squares;
         this.elementwise = elementwise;
         this.cublas = cublas;
     }
@@ -30,7 +41,35 @@ final class ProductKernels extends KernelFamily {
 
     /** {@code out = base + op(a) @ op(b)}. */
     void matmulAdd(Tensor out, Tensor base, Tensor a, boolean transposeA, Tensor b, boolean transposeB) {
-        multiply(out, Optional.of(base), a, transposeA, b, transposeB);
+        if (transposeA || !transposeB || !addInOnePass(out, base, a, b)) {
+            multiply(out, Optional.of(base), a, transposeA, b, transposeB);
+        }
+    }
+
+    /** {@code out = base + a @ transpose(b)} together with its rows' squares; false if that cannot be, and then nothing was done. */
+    private boolean addInOnePass(Tensor out, Tensor base, Tensor a, Tensor b) {
+        if (cublas.isEmpty()
+                || !context.device.isHopper()
+                || out.rows() < LEAST_ROWS_OF_SUMS
+                || !out.extent().isExact()
+                || !areVectors(out, base, a)
+                || !isThinWeight(b)) {
+            return false;
+        }
+        RowSums.Sums sums = squares.take(HopperProducts.squaresParts(out.columns()), out.rows());
+        boolean done = hopper.residual(
+                targetBytes(out),
+                sums.address(),
+                bytes(base),
+                bytes(a),
+                out.rows(),
+                a.columns(),
+                context.shadow(context.of(b)),
+                out.columns());
+        if (done) {
+            squares.hold(out, sums);
+        }
+        return done;
     }
 
     private void multiply(

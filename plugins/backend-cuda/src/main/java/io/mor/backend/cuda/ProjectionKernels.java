@@ -22,16 +22,25 @@ final class ProjectionKernels extends KernelFamily {
     static final int LEAST_ROWS = 512; // for which own products are worth it
 
     private final ProductKernels products;
+    private final RowKernels rows;
     private final HopperProducts hopper;
+    private final NormedWeights normedWeights;
     private final Map<Frequencies, Long> frequencyTables = new HashMap<>();
 
     /** A rotary embedding's constants. */
     private record Frequencies(int headDim, double theta) {}
 
-    ProjectionKernels(CudaContext context, ProductKernels products, HopperProducts hopper) {
+    ProjectionKernels(
+            CudaContext context,
+            ProductKernels products,
+            RowKernels rows,
+            HopperProducts hopper,
+            NormedWeights normedWeights) {
         super(context);
         this.products = products;
+        this.rows = rows;
         this.hopper = hopper;
+        this.normedWeights = normedWeights;
     }
 
     void rope(Tensor out, Tensor x, IntTensor position, int headDim, double theta, boolean inverse) {
@@ -84,7 +93,7 @@ final class ProjectionKernels extends KernelFamily {
         if (!areTogether(outs, x, projections)) {
             return false;
         }
-        if (linearsInOnePass(outs, x, projections)) {
+        if (isOnePass(x, projections) && linearsInOnePass(outs, x, projections, weights(projections), 0)) {
             return true;
         }
         int width = width(projections);
@@ -106,11 +115,43 @@ final class ProjectionKernels extends KernelFamily {
         return done;
     }
 
-    private boolean linearsInOnePass(List<Tensor> outs, Tensor x, List<Ops.Projection> projections) {
-        Ops.Rotation rotation = rotation(projections);
-        if (x.rows() < LEAST_ROWS || rotation.headDim() != HopperProducts.HEAD) {
+    /** As {@link Backend#normedLinears}, from rows as they were before the norm; false as above. */
+    boolean normedLinears(
+            List<Tensor> outs, Tensor normed, boolean wantsNormed, Ops.Norm norm, List<Ops.Projection> projections) {
+        Tensor x = norm.x();
+        if (!context.device.isHopper()
+                || !rows.isNormOfVectors(norm)
+                || !areVectors(normed)
+                || !areTogether(outs, x, projections)
+                || !isOnePass(x, projections)) {
             return false;
         }
+        long weights = normedWeights.of(context.of(projections.getFirst().weight()), width(projections), norm.weight());
+        norm(normed, wantsNormed, norm);
+        require(linearsInOnePass(outs, x, projections, weights, bytes(norm.rstd())));
+        return true;
+    }
+
+    private void norm(Tensor normed, boolean wantsNormed, Ops.Norm norm) {
+        rows.rstd(norm);
+        if (wantsNormed) {
+            rows.normed(normed, norm);
+        }
+    }
+
+    private static void require(boolean done) {
+        if (!done) {
+            throw new IllegalStateException("rows before a norm are multiplied one way and not the other");
+        }
+    }
+
+    private static boolean isOnePass(Tensor x, List<Ops.Projection> projections) {
+        return x.rows() >= LEAST_ROWS && rotation(projections).headDim() == HopperProducts.HEAD;
+    }
+
+    private boolean linearsInOnePass(
+            List<Tensor> outs, Tensor x, List<Ops.Projection> projections, long weights, long factors) {
+        Ops.Rotation rotation = rotation(projections);
         long[] targets = new long[outs.size()];
         int[] heads = new int[outs.size()];
         boolean[] rotated = new boolean[outs.size()];
@@ -126,9 +167,10 @@ final class ProjectionKernels extends KernelFamily {
                 bytes(x),
                 x.rows(),
                 x.columns(),
-                weights(projections),
+                weights,
                 address(rotation.position()),
-                frequencies(rotation.headDim(), rotation.theta()));
+                frequencies(rotation.headDim(), rotation.theta()),
+                factors);
     }
 
     private static Ops.Rotation rotation(List<Ops.Projection> projections) {
@@ -140,20 +182,54 @@ final class ProjectionKernels extends KernelFamily {
 
     /** As {@link Backend#gatedLinears}; false if it cannot be done in one pass, and then nothing was done. */
     boolean gatedLinears(Tensor gate, Tensor up, Tensor inner, Tensor x, Tensor gateWeight, Tensor upWeight) {
+        return areGatedInOnePass(gate, up, inner, x, gateWeight, upWeight)
+                && gatedLinearsInOnePass(gate, up, inner, x, context.shadow(context.of(gateWeight)), 0);
+    }
+
+    /** As {@link Backend#normedGatedLinears}, from rows as they were before the norm; false as above. */
+    boolean normedGatedLinears(
+            Tensor gate,
+            Tensor up,
+            Tensor inner,
+            Tensor normed,
+            boolean wantsNormed,
+            Ops.Norm norm,
+            Tensor gateWeight,
+            Tensor upWeight) {
+        Tensor x = norm.x();
+        if (!context.device.isHopper()
+                || gate.columns() % 64 != 0
+                || !rows.isNormOfVectors(norm)
+                || !areVectors(normed)
+                || !areGatedInOnePass(gate, up, inner, x, gateWeight, upWeight)) {
+            return false;
+        }
+        long weights = normedWeights.of(context.of(gateWeight), 2 * gateWeight.rows(), norm.weight());
+        norm(normed, wantsNormed, norm);
+        require(gatedLinearsInOnePass(gate, up, inner, x, weights, bytes(norm.rstd())));
+        return true;
+    }
+
+    private boolean areGatedInOnePass(
+            Tensor gate, Tensor up, Tensor inner, Tensor x, Tensor gateWeight, Tensor upWeight) {
         return products.hasLibrary()
                 && x.extent().isExact()
                 && x.rows() >= LEAST_ROWS
                 && areVectors(gate, up, inner, x)
-                && follow(List.of(gateWeight, upWeight))
-                && hopper.gatedLinears(
-                        targetBytes(gate),
-                        targetBytes(up),
-                        targetBytes(inner),
-                        bytes(x),
-                        x.rows(),
-                        x.columns(),
-                        gate.columns(),
-                        context.shadow(context.of(gateWeight)));
+                && follow(List.of(gateWeight, upWeight));
+    }
+
+    private boolean gatedLinearsInOnePass(Tensor gate, Tensor up, Tensor inner, Tensor x, long weights, long factors) {
+        return hopper.gatedLinears(
+                targetBytes(gate),
+                targetBytes(up),
+                targetBytes(inner),
+                bytes(x),
+                x.rows(),
+                x.columns(),
+                gate.columns(),
+                weights,
+                factors);
     }
 
     /** As {@link Backend#linearsBackward}; false as above. */

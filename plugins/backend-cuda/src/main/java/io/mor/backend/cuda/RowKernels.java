@@ -2,6 +2,7 @@ package io.mor.backend.cuda;
 
 import io.mor.api.tensor.Extent;
 import io.mor.api.tensor.IntTensor;
+import io.mor.api.tensor.Ops;
 import io.mor.api.tensor.Tensor;
 import java.util.Optional;
 
@@ -16,8 +17,11 @@ final class RowKernels extends KernelFamily {
     private static final int NORM_BLOCKS = 264; // that deal rows among them in a norm's gradient, on every card alike
     private static final int WIDEST_LOSS = 65536; // logits that a block holds in registers
 
-    RowKernels(CudaContext context) {
+    private final RowSums squares;
+
+    RowKernels(CudaContext context, RowSums squares) {
         super(context);
+        this.squares = squares;
     }
 
     void scaleRows(Tensor out, Tensor x, Tensor factors, boolean accumulate) {
@@ -200,6 +204,50 @@ final class RowKernels extends KernelFamily {
                         x)
                 .real(epsilon)
                 .overRows(x.rows(), x.columns());
+    }
+
+    /** Whether rows can be normed by kernels for vectors, and so {@link #rstd} be found without their norm. */
+    boolean isNormOfVectors(Ops.Norm norm) {
+        return areNormVectors(norm.weight(), norm.variant(), norm.x());
+    }
+
+    /**
+     * A norm's {@code rstd} alone, of rows that {@link #isNormOfVectors} says yes to: from the sums of squares that the product which made the rows
+     * brought, if it did, else with the bits of {@link #rmsNorm}.
+     */
+    void rstd(Ops.Norm norm) {
+        Tensor x = norm.x();
+        Optional<RowSums.Sums> known = squares.of(x);
+        if (known.isPresent()) {
+            kernel("rstdOfSquares")
+                    .pointer(targetBytes(norm.rstd()))
+                    .pointer(known.get().address())
+                    .integer(x.rows())
+                    .integer(known.get().parts())
+                    .integer(x.columns())
+                    .real(norm.epsilon())
+                    .overElements(x.rows());
+            return;
+        }
+        vectors(
+                        kernel(normKernel("narrowRstd", x.columns()))
+                                .pointer(targetBytes(norm.rstd()))
+                                .pointer(bytes(x)),
+                        x)
+                .real(norm.epsilon())
+                .launch(Math.min((x.rows() + 7) / 8, 1 << 16), 1, 1, 256, 1, 0);
+    }
+
+    /** The normed rows of a norm whose {@code rstd} is there, of rows that {@link #isNormOfVectors} says yes to. */
+    void normed(Tensor out, Ops.Norm norm) {
+        vectors(
+                        kernel("narrowNormed")
+                                .pointer(targetBytes(out))
+                                .pointer(bytes(norm.x()))
+                                .pointer(bytes(norm.rstd()))
+                                .pointer(bytes(norm.weight())),
+                        norm.x())
+                .overElements(vectorCount(norm.x()));
     }
 
     /** As the backend's; {@code normed}, if it is there, receives the norm again. */

@@ -45,6 +45,45 @@ extern "C" __global__ void __launch_bounds__(256) narrowShadow(uint4* out, const
   }
 }
 
+// Each column of weights times a norm's weight, of a matrix for each block in y.
+struct NormedWeight {
+  uint4* out;
+  const uint4* weights; // [rows, vectors]
+  const float* norm;    // [8 vectors]
+  int vectors;
+  int rows;
+};
+
+struct NormedWeights {
+  NormedWeight of[16];
+};
+
+extern "C" __global__ void __launch_bounds__(256) narrowNormedWeights(const __grid_constant__ NormedWeights all) {
+  constexpr int AT_ONCE = 4;
+  const NormedWeight& matrix = all.of[blockIdx.y];
+  int vectors = matrix.vectors;
+  i64 end = (i64)matrix.rows * vectors;
+  for (i64 first = threadIndex(); first < end; first += AT_ONCE * threadStride()) {
+    uint4 held[AT_ONCE];
+#pragma unroll
+    for (int j = 0; j < AT_ONCE; j++) {
+      i64 i = first + j * threadStride();
+      held[j] = i < end ? matrix.weights[i] : make_uint4(0, 0, 0, 0);
+    }
+#pragma unroll
+    for (int j = 0; j < AT_ONCE; j++) {
+      i64 i = first + j * threadStride();
+      if (i < end) {
+        float values[8], scale[8];
+        unpack(held[j], values);
+        read8(matrix.norm + 8 * ((u32)i % (u32)vectors), scale);
+        EACH8 values[e] *= scale[e];
+        matrix.out[i] = pack(values);
+      }
+    }
+  }
+}
+
 extern "C" __global__ void __launch_bounds__(256) narrowAdd(
     uint4* out, const uint4* a, const uint4* b, int bound, const int* count, int vectors, float scaleB) {
   FOR_EACH_VECTOR(i) {
@@ -327,6 +366,64 @@ extern "C" __global__ void __launch_bounds__(256) narrowOuter(
 
 #define EACH_VECTOR(j, c) _Pragma("unroll") for (int j = 0, c = threadIdx.x % WARP; j < N; j++, c += WARP) if (c < vectors)
 
+// A warp's row, which is held from then on, and the reciprocal of the root of its mean square.
+template <int N>
+__device__ __forceinline__ float reciprocalOf(uint4 (&held)[N], const uint4* row, int vectors, float epsilon) {
+  float squares = 0.0f;
+  EACH_VECTOR(j, c) {
+    held[j] = row[c];
+    float values[8];
+    unpack(held[j], values);
+    EACH8 squares = fmaf(values[e], values[e], squares);
+  }
+  squares = reduceTeam<WARP, Sum>(squares);
+  return 1.0f / sqrtf(squares / (8 * vectors) + epsilon);
+}
+
+// rstd as narrowNorm makes it.
+template <int N>
+__device__ __forceinline__ void narrowRstd(float* rstd, const uint4* x, int bound, const int* count, int vectors, float epsilon) {
+  int rows = rowsOf(bound, count);
+  int warps = blockDim.x / WARP;
+  for (i64 row = (i64)blockIdx.x * warps + threadIdx.x / WARP; row < rows; row += (i64)gridDim.x * warps) {
+    uint4 held[N];
+    float reciprocal = reciprocalOf<N>(held, x + row * vectors, vectors, epsilon);
+    if (threadIdx.x % WARP == 0) {
+      rstd[row] = reciprocal;
+    }
+  }
+}
+VECTOR_KERNEL(narrowRstd,
+    (float* rstd, const uint4* x, int bound, const int* count, int vectors, float epsilon),
+    (rstd, x, bound, count, vectors, epsilon))
+
+// rstd of rows of which parts of the sums of squares are known: squares [parts, rows].
+extern "C" __global__ void __launch_bounds__(256) rstdOfSquares(
+    float* rstd, const float* squares, int rows, int parts, int columns, float epsilon) {
+  for (i64 row = threadIndex(); row < rows; row += threadStride()) {
+    float sum = 0.0f;
+    for (int part = 0; part < parts; part++) {
+      sum += squares[(i64)part * rows + row];
+    }
+    rstd[row] = 1.0f / sqrtf(sum / columns + epsilon);
+  }
+}
+
+// x as narrowNorm makes it of rows whose rstd is known.
+extern "C" __global__ void __launch_bounds__(256) narrowNormed(
+    uint4* out, const uint4* x, const float* rstd, const float* weight, int bound, const int* count, int vectors) {
+  FOR_EACH_VECTOR(i) {
+    int r, c;
+    split(i, vectors, r, c);
+    float values[8], scale[8];
+    unpack(x[i], values);
+    read8(weight + 8 * c, scale);
+    float reciprocal = rstd[r];
+    EACH8 values[e] = values[e] * reciprocal * scale[e];
+    out[i] = pack(values);
+  }
+}
+
 template <int N>
 __device__ __forceinline__ void narrowNorm(
     uint4* out, float* rstd, const uint4* x, const float* weight, int bound, const int* count, int vectors, float epsilon) {
@@ -334,15 +431,7 @@ __device__ __forceinline__ void narrowNorm(
   int warps = blockDim.x / WARP;
   for (i64 row = (i64)blockIdx.x * warps + threadIdx.x / WARP; row < rows; row += (i64)gridDim.x * warps) {
     uint4 held[N];
-    float squares = 0.0f;
-    EACH_VECTOR(j, c) {
-      held[j] = x[row * vectors + c];
-      float values[8];
-      unpack(held[j], values);
-      EACH8 squares = fmaf(values[e], values[e], squares);
-    }
-    squares = reduceTeam<WARP, Sum>(squares);
-    float reciprocal = 1.0f / sqrtf(squares / (8 * vectors) + epsilon);
+    float reciprocal = reciprocalOf<N>(held, x + row * vectors, vectors, epsilon);
     EACH_VECTOR(j, c) {
       float values[8], scale[8];
       unpack(held[j], values);

@@ -26,6 +26,7 @@ struct LinearsArguments {
   i64 ends[3];          // the head after the last of each
   const int* positions; // [rows]
   const double* frequencies; // [32]
+  const float* factors; // [rows]: of all results of a row; or null
   i64 rows;
   i64 inner;
   i64 rotated; // a bit for each
@@ -37,6 +38,7 @@ struct GatedLinearsArguments {
   TensorMap gate;    // [rows, feedForward] each, boxes [16, 64]
   TensorMap up;
   TensorMap activated;
+  const float* factors; // [rows]: of gate and up; or null
   i64 rows;
   i64 inner;
   i64 feedForward;
@@ -97,6 +99,21 @@ __device__ __forceinline__ Tile tileOf(int number, int columnTiles) {
   return {
       (rows * Blocks::SIZE + Blocks::rank()) * TILE_ROWS, Product::TURNS ? (number + rows) % columnTiles : number - rows * columnTiles};
 }
+
+// What a thread's two rows of a tile are multiplied by, which is asked for when the tile begins.
+struct Factors {
+  float of[2];
+
+  static __device__ __forceinline__ Factors load(const float* factors, i64 rows, const Tile& tile, int group) {
+    int row = tile.row + group * 64 + threadIdx.x % WARPGROUP / WARP * 16 + threadIdx.x % WARP / 4;
+    Factors loaded = {1.0f, 1.0f};
+    if (factors != nullptr) {
+      loaded.of[0] = factors[min((i64)row, rows - 1)];
+      loaded.of[1] = factors[min((i64)row + 8, rows - 1)];
+    }
+    return loaded;
+  }
+};
 
 // Of a team.
 template <class Blocks>
@@ -209,7 +226,8 @@ struct Linears {
   }
 
   static __device__ __forceinline__ void take(
-      const Arguments& a, const float (&sum)[COLUMNS / 8][4], Held& held, unsigned char* beside, u32 barriers, const Tile& tile, int group) {
+      const Arguments& a, const float (&sum)[COLUMNS / 8][4], const Factors& factors, Held& held, unsigned char* beside, u32 barriers,
+      const Tile& tile, int group) {
     int lane = threadIdx.x % WARP;
     int inTile = group * 64 + threadIdx.x % WARPGROUP / WARP * 16;
     held.row = tile.row + inTile + lane / 4;
@@ -226,7 +244,9 @@ struct Linears {
       if (any) {
 #pragma unroll
         for (int j = 0; j < 4; j++) {
-          turn[j] = table[(half * 4 + j) * WARP];
+          float4 t = table[(half * 4 + j) * WARP];
+          float factor = factors.of[half];
+          turn[j] = make_float4(t.x * factor, t.y * factor, t.z * factor, t.w * factor);
         }
       }
 #pragma unroll
@@ -241,8 +261,9 @@ struct Linears {
             held.word[h][half][j] = packBf16(x[0] * t.x - y[0] * t.y, x[1] * t.z - y[1] * t.w);
             held.word[h][half][4 + j] = packBf16(y[0] * t.x + x[0] * t.y, y[1] * t.z + x[1] * t.w);
           } else {
-            held.word[h][half][j] = packBf16(x[0], x[1]);
-            held.word[h][half][4 + j] = packBf16(y[0], y[1]);
+            float factor = factors.of[half];
+            held.word[h][half][j] = packBf16(x[0] * factor, x[1] * factor);
+            held.word[h][half][4 + j] = packBf16(y[0] * factor, y[1] * factor);
           }
         }
       }
@@ -320,7 +341,8 @@ struct GatedLinears {
   static __device__ __forceinline__ void clear(Held& held) { held.column = 0x3fffffff; }
 
   static __device__ __forceinline__ void take(
-      const Arguments& a, const float (&sum)[COLUMNS / 8][4], Held& held, unsigned char* beside, u32 barriers, const Tile& tile, int group) {
+      const Arguments& a, const float (&sum)[COLUMNS / 8][4], const Factors& factors, Held& held, unsigned char* beside, u32 barriers,
+      const Tile& tile, int group) {
     held.row = tile.row + group * 64 + threadIdx.x % WARPGROUP / WARP * 16;
     held.column = tile.column * UNITS;
 #pragma unroll
@@ -329,8 +351,9 @@ struct GatedLinears {
       for (int word = 0; word < 4; word++) {
         const float* gate = sum[2 * i + word / 2] + word % 2 * 2;
         const float* up = sum[16 + 2 * i + word / 2] + word % 2 * 2;
-        held.gate[i][word] = packBf16(gate[0], gate[1]);
-        held.up[i][word] = packBf16(up[0], up[1]);
+        float factor = factors.of[word % 2];
+        held.gate[i][word] = packBf16(gate[0] * factor, gate[1] * factor);
+        held.up[i][word] = packBf16(up[0] * factor, up[1] * factor);
       }
     }
   }
@@ -774,6 +797,7 @@ __device__ __forceinline__ void hopperProduct(const typename Product::Arguments&
     Product::clear(held);
     for (int number = Blocks::number(); number < tiles; number += Blocks::count()) {
       Tile tile = tileOf<Product>(number, columns);
+      Factors factors = Factors::load(a.factors, a.rows, tile, group);
       float sum[Product::COLUMNS / 8][4];
       int parts = Product::parts(a, tile.column);
       if (parts == 1) {
@@ -783,7 +807,7 @@ __device__ __forceinline__ void hopperProduct(const typename Product::Arguments&
       } else {
         addTurns<Product, Product::COLUMNS, 0>(a, sum, held, beside, barriers, stages, ring, n, steps, group);
       }
-      Product::take(a, sum, held, beside, barriers, tile, group);
+      Product::take(a, sum, factors, held, beside, barriers, tile, group);
     }
     putRest<Product, 0>(a, held, beside, barriers, group);
     Product::finish(held, barriers, group);

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.Arrays;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
@@ -299,14 +300,14 @@ class HopperProductsTest {
     @Test
     void whatTheKernelsAreNotMadeForIsRefused() {
         long place = context.memory.allocate(1 << 20, "a test").address();
-        assertFalse(products.gatedLinears(place, place, place, place, 0, 64, 64, place), "no rows");
+        assertFalse(products.gatedLinears(place, place, place, place, 0, 64, 64, place, 0), "no rows");
         assertFalse(
-                products.gatedLinears(place, place, place, place, 8, 60, 64, place),
+                products.gatedLinears(place, place, place, place, 8, 60, 64, place, 0),
                 "rows that are no multiple of 16 bytes");
         assertFalse(
-                products.gatedLinears(place, place, place, place, 8, 64, 96, place),
+                products.gatedLinears(place, place, place, place, 8, 64, 96, place, 0),
                 "a width that is no multiple of 64");
-        assertFalse(products.gatedLinears(place, place, place, place + 8, 8, 64, 64, place), "an odd address");
+        assertFalse(products.gatedLinears(place, place, place, place + 8, 8, 64, 64, place, 0), "an odd address");
         assertFalse(
                 products.gatedBackward(place, place, place, place, place, 8, 64, 96, place, 0),
                 "a width that is no multiple of 64");
@@ -327,11 +328,32 @@ class HopperProductsTest {
                         .launch(place, place, place, place, place, place, place, 8, 64, 320, place, place, 1, false),
                 "a width without a kernel");
         assertFalse(
-                products.linears(new long[0], new int[0], new boolean[0], place, 8, 64, place, place, place),
+                products.linears(new long[0], new int[0], new boolean[0], place, 8, 64, place, place, place, 0),
                 "no tensors");
     }
 
     private void headsAre(int rows, int inner, int[] heads, boolean[] rotated) {
+        headsAre(rows, inner, heads, rotated, Optional.empty());
+        headsAre(rows, inner, heads, rotated, Optional.of(factors(rows)));
+    }
+
+    private float[] factors(int rows) {
+        float[] factors = new float[rows];
+        for (int row = 0; row < rows; row++) {
+            factors[row] = 0.1f + 2 * random.nextFloat();
+        }
+        return factors;
+    }
+
+    /** Each row times its factor. */
+    private static void multiplyRows(double[] matrix, float[] factors) {
+        int columns = matrix.length / factors.length;
+        for (int i = 0; i < matrix.length; i++) {
+            matrix[i] *= factors[i / columns];
+        }
+    }
+
+    private void headsAre(int rows, int inner, int[] heads, boolean[] rotated, Optional<float[]> factors) {
         int all = Arrays.stream(heads).sum();
         float[] x = normal(rows * inner, 1);
         float[] weights = normal(64 * all * inner, 1 / Math.sqrt(inner));
@@ -346,13 +368,16 @@ class HopperProductsTest {
         context.transfers.writeWide(frequenciesAt, frequencies);
         long xAt = narrow(x);
         long weightsAt = narrow(weights);
+        long factorsAt = factors.map(this::full).orElse(0L);
         double[] product = product(x, weights, rows, inner, 64 * all, false);
+        factors.ifPresent(each -> multiplyRows(product, each));
         float[][][] results = new float[2][heads.length][];
         for (float[][] result : results) {
             long[] outs = IntStream.range(0, heads.length)
                     .mapToLong(i -> untouched(rows * 64 * heads[i]))
                     .toArray();
-            assertTrue(products.linears(outs, heads, rotated, xAt, rows, inner, weightsAt, positionsAt, frequenciesAt));
+            assertTrue(products.linears(
+                    outs, heads, rotated, xAt, rows, inner, weightsAt, positionsAt, frequenciesAt, factorsAt));
             for (int i = 0; i < heads.length; i++) {
                 result[i] = read(outs[i], rows * 64 * heads[i]);
             }
@@ -380,16 +405,24 @@ class HopperProductsTest {
     }
 
     private void gatedIs(int rows, int width, int feedForward) {
+        gatedIs(rows, width, feedForward, Optional.empty());
+        gatedIs(rows, width, feedForward, Optional.of(factors(rows)));
+    }
+
+    private void gatedIs(int rows, int width, int feedForward, Optional<float[]> factors) {
         float[] x = normal(rows * width, 1);
         float[] weights = normal(2 * feedForward * width, 1.5 / Math.sqrt(width));
         long xAt = narrow(x);
         long weightsAt = narrow(weights);
+        long factorsAt = factors.map(this::full).orElse(0L);
         double[] product = product(x, weights, rows, width, 2 * feedForward, false);
+        factors.ifPresent(each -> multiplyRows(product, each));
         int size = rows * feedForward;
         float[][][] results = new float[2][3][];
         for (float[][] result : results) {
             long[] outs = {untouched(size), untouched(size), untouched(size)};
-            assertTrue(products.gatedLinears(outs[0], outs[1], outs[2], xAt, rows, width, feedForward, weightsAt));
+            assertTrue(products.gatedLinears(
+                    outs[0], outs[1], outs[2], xAt, rows, width, feedForward, weightsAt, factorsAt));
             for (int i = 0; i < 3; i++) {
                 result[i] = read(outs[i], size);
             }
