@@ -14,8 +14,8 @@ final class HopperNormGradient extends KernelFamily {
     private static final int COLUMNS = 192; // of a tile
     private static final int DEPTH = 64;
     private static final int STAGES = 4;
-    private static final int FINISHERS = 8;
-    private static final int THREADS = 640;
+    private static final int FINISHERS = 4;
+    private static final int THREADS = 512;
     private static final int SHARED_BYTES =
             STAGES * 2 * DEPTH * (TILE_ROWS + COLUMNS) + TILE_ROWS * (2 * COLUMNS + 16) + 16 * STAGES + 16;
 

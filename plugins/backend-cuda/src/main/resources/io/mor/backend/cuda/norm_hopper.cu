@@ -4,7 +4,7 @@
 // A norm's gradient needs the sum over a row of what arrives at the normed row times that row. It is the sum of what arrives at the projections times
 // what they gave, because they are linear; so those who make the gradients of the projections have it, and the product's tiles need nothing of each
 // other. In a block one thread lets the copy engine bring 64 columns of the gradients and rows of the weights at a time, two warpgroups of 64 rows multiply,
-// and eight warps take the results of a tile on from shared memory while the next is multiplied.
+// and four warps take the results of a tile on from shared memory while the next is multiplied.
 //
 // Every sum has a fixed order that depends on sizes alone, so the same call gives the same bits on every card.
 #include "hopper.cuh"
@@ -14,7 +14,7 @@
 #define COLUMNS 192 // of a tile
 #define GRADIENT_BYTES (TILE_ROWS * DEPTH * 2)
 #define WEIGHT_BYTES (DEPTH * 64 * 2) // of 64 columns
-#define FINISHERS 8 // warps
+#define FINISHERS 4 // warps
 #define FINISHER_ROWS (TILE_ROWS / FINISHERS)
 #define NORM_THREADS (3 * WARPGROUP + FINISHERS * WARP)
 
@@ -45,7 +45,7 @@ struct NormGradient {
   static constexpr int PITCH = 2 * COLUMNS + 16; // bytes of a row of results: eight rows at the same column are in different banks
   static constexpr int RESULTS = STAGES * STAGE_BYTES;
   static constexpr int BARRIERS = RESULTS + TILE_ROWS * PITCH;
-  static constexpr int UNDER_WAY = 4; // rows of a finishing warp
+  static constexpr int UNDER_WAY = 8; // rows of a finishing warp
 
   const NormGradientArguments& a;
   u32 shared;
@@ -78,13 +78,6 @@ struct NormGradient {
     }
   }
 
-
-  static __device__ __forceinline__ void addStep(float (&sum)[COLUMNS / 8][4], u64 left, u64 right, int add) {
-    // one instruction's registers must be among those that a warp has at its start
-    multiplyTileAsync<128, 1>(sum, left, right, add);
-    multiplyTileAsync<64, 1>(reinterpret_cast<float(&)[8][4]>(sum[16]), left, right + (2 * WEIGHT_BYTES >> 4), add);
-  }
-
   __device__ __forceinline__ void multiply(int group) const {
     int lane = threadIdx.x % WARP;
     u32 n = 0;
@@ -100,7 +93,7 @@ struct NormGradient {
         beginProducts();
 #pragma unroll
         for (int i = 0; i < DEPTH / 16; i++) {
-          addStep(sum, left + 2 * i, right + 128 * i, k + i); // 16 columns are 32 bytes, 16 rows 2048
+          multiplyTileAsync<COLUMNS, 1>(sum, left + 2 * i, right + 128 * i, k + i); // 16 columns are 32 bytes, 16 rows 2048
         }
         commitProducts();
         if (k > 0) {
@@ -134,25 +127,25 @@ struct NormGradient {
     return *(const uint4*)(from + (i64)min(row, last) * WIDTH);
   }
 
-  // The sum of all parts of a row's; two lanes have the row, one for even parts and one for odd, and all loads are under way at once.
+  // The sum of all parts of a row's, which are under way at once.
   __device__ __forceinline__ float dotOf(int row) const {
-    constexpr int PARTS_AT_ONCE = 12; // of a lane
-    static_assert(2 * FINISHER_ROWS == WARP);
+    constexpr int PARTS_AT_ONCE = 24;
+    static_assert(FINISHER_ROWS == WARP);
     int count = (int)a.dotCount;
     float sum = 0.0f;
 #pragma unroll 1
-    for (int first = threadIdx.x % WARP / FINISHER_ROWS; first < count; first += 2 * PARTS_AT_ONCE) {
+    for (int first = 0; first < count; first += PARTS_AT_ONCE) {
       float part[PARTS_AT_ONCE];
 #pragma unroll
       for (int i = 0; i < PARTS_AT_ONCE; i++) {
-        part[i] = a.dots[min(first + 2 * i, count - 1) * a.rows + row];
+        part[i] = a.dots[min(first + i, count - 1) * a.rows + row];
       }
 #pragma unroll
       for (int i = 0; i < PARTS_AT_ONCE; i++) {
-        sum += first + 2 * i < count ? part[i] : 0.0f;
+        sum += first + i < count ? part[i] : 0.0f;
       }
     }
-    return sum + __shfl_xor_sync(FULL_MASK, sum, FINISHER_ROWS);
+    return sum;
   }
 
   __device__ __forceinline__ void finish() const {
@@ -175,7 +168,7 @@ struct NormGradient {
       for (int e = 0; e < 8; e++) {
         scale[e] = active ? scale[e] : 0.0f; // lanes without columns add nothing
       }
-      float reciprocal = a.rstd[min(begin + lane % FINISHER_ROWS, last)]; // of the row of this lane's number
+      float reciprocal = a.rstd[min(begin + lane, last)]; // of the row of this lane's number
       uint4 held[UNDER_WAY];
 #pragma unroll
       for (int s = 0; s < UNDER_WAY; s++) {
@@ -186,7 +179,7 @@ struct NormGradient {
       for (int s = 0; s < UNDER_WAY; s++) {
         before[s] = load(base, begin + s, last);
       }
-      float common = dotOf(min(begin + lane % FINISHER_ROWS, last)); // of the same row
+      float common = dotOf(min(begin + lane, last)); // of the same row
       results().awaitFull(number);
       float own[8] = {};
       common = common * reciprocal * reciprocal / WIDTH; // the dots have one reciprocal already
@@ -248,10 +241,10 @@ struct NormGradient {
         self.copy();
       }
     } else if (threadIdx.x < 3 * WARPGROUP) {
-      takeRegisters<136>();
+      takeRegisters<168>();
       self.multiply(uniform(threadIdx.x / WARPGROUP) - 1);
     } else {
-      giveRegisters<88>();
+      takeRegisters<152>();
       self.finish();
     }
   }
