@@ -5,7 +5,7 @@
 //          -I plugins/backend-cuda/src/main/resources/io/mor/backend/cuda -o products_bench mor-bench/gpu/products_bench.cu -ldl
 // usage: products_bench check PART
 //        products_bench time PART LIBRARY
-//   PART     heads, gated, backward, output, residual or all
+//   PART     heads, gated, backward, output, residual, weights or all
 //   LIBRARY  the path of libcublasLt.so
 // The last line says how many checks failed; the exit status is 1 if any did.
 #include "flash.cu"
@@ -192,6 +192,20 @@ struct LibraryProduct {
     }
     library.layout(&right, 14, k, m, k);
     library.layout(&out, 14, n, m, n);
+    choose();
+  }
+  // out float [m, n] = transpose(a) @ b, of a [rows, m] and b [rows, n]
+  LibraryProduct(Library& l, int m, int n, int rows) : library(l) {
+    library.describe(&product, 68, 0);
+    int transpose = 1, plain = 0;
+    library.set(product, 3, &plain, 4);
+    library.set(product, 4, &transpose, 4);
+    library.layout(&left, 14, n, rows, n);
+    library.layout(&right, 14, m, rows, m);
+    library.layout(&out, 0, n, m, n);
+    choose();
+  }
+  void choose() {
     void* preference;
     library.prefer(&preference);
     size_t workspace = 64 << 20;
@@ -698,6 +712,151 @@ struct ResidualCase {
   }
 };
 
+// ---- weights' gradients
+
+static const int WEIGHTS_BYTES = 4 * 6 * PART_BYTES + 64;
+
+__global__ void referenceWeights(double* out, const int* chosen, int count, const Bf16* a, int pitch, const Bf16* b, int n, int rows) {
+  for (i64 i = (i64)blockIdx.x * blockDim.x + threadIdx.x; i < (i64)count * n; i += (i64)gridDim.x * blockDim.x) {
+    double sum = 0;
+    for (int r = 0; r < rows; r++) {
+      sum += (double)__uint_as_float((u32)a[(i64)r * pitch + chosen[i / n]] << 16) * (double)__uint_as_float((u32)b[(i64)r * n + i % n] << 16);
+    }
+    out[i] = sum;
+  }
+}
+
+struct Chunks {
+  int whole, rest;
+};
+
+struct WeightsCase {
+  int rows, m, n, pitch, first;
+  Matrix a, b;
+  float *out, *before;
+  float* partials;
+  u32* arrivals;
+
+  // a begins at column first of rows of pitch
+  WeightsCase(int rows, int m, int n, int pitch = 0, int first = 0)
+      : rows(rows), m(m), n(n), pitch(pitch == 0 ? m : pitch), first(first), a(rows, this->pitch), b(rows, n) {
+    a.fill(15, 1.0f);
+    b.fill(16, 1.0f);
+    CHECK(cudaMalloc(&out, 4 * floats()));
+    CHECK(cudaMalloc(&before, 4 * floats()));
+    CHECK(cudaMalloc(&partials, 64 << 20));
+    CHECK(cudaMalloc(&arrivals, 1 << 20));
+    CHECK(cudaMemset(arrivals, 0, 1 << 20));
+    std::vector<float> values(floats());
+    u32 seed = 1;
+    for (float& value : values) {
+      value = ((int)((seed = seed * 1664525u + 1013904223u) >> 16) - 32768) * 0.003f;
+    }
+    CHECK(cudaMemcpy(before, values.data(), 4 * floats(), cudaMemcpyHostToDevice));
+  }
+  ~WeightsCase() {
+    cudaFree(out);
+    cudaFree(before);
+    cudaFree(partials);
+    cudaFree(arrivals);
+  }
+  size_t floats() const { return (size_t)m * n + 1024; }
+  double flops() const { return 2.0 * rows * m * n; }
+  int columnTiles() const { return (n + 191) / 192; }
+  int wholeTiles() const { return m / 192 * columnTiles(); }
+  int restTiles() const { return m % 192 == 0 ? 0 : columnTiles(); }
+  // so that all blocks are there at the same time; 0: there are too many tiles
+  Chunks chunks() const {
+    int most = std::min(6, (rows + 63) / 64);
+    double tiles = wholeTiles() + (double)restTiles() * (m % 192) / 192;
+    int whole = std::min((int)(multiprocessors / tiles), most);
+    return {whole, restTiles() == 0 ? 1 : std::min((multiprocessors - wholeTiles() * whole) / restTiles(), most)};
+  }
+  int blocks(Chunks c) const { return wholeTiles() * c.whole + restTiles() * c.rest; }
+  bool fits(Chunks c) const { return c.whole > 0 && c.rest > 0 && blocks(c) <= multiprocessors; }
+  void run(Chunks chunks, bool accumulate) {
+    WeightGradientArguments g;
+    g.a = mapOf(a.device + first, {(u64)m, (u64)rows}, {2 * (u64)pitch}, {64, 64});
+    g.b = boxes(b.device, rows, n, 64);
+    g.out = out;
+    g.partials = partials;
+    g.arrivals = arrivals;
+    g.rows = rows;
+    g.m = m;
+    g.n = n;
+    g.chunks = chunks.whole;
+    g.restChunks = chunks.rest;
+    g.accumulate = accumulate;
+    CHECK(cudaFuncSetAttribute(hopperWeightGradient, cudaFuncAttributeMaxDynamicSharedMemorySize, WEIGHTS_BYTES));
+    hopperWeightGradient<<<blocks(chunks), APART_THREADS, WEIGHTS_BYTES>>>(g);
+  }
+  std::vector<float> result(Chunks chunks, bool accumulate) {
+    if (accumulate) {
+      CHECK(cudaMemcpy(out, before, 4 * floats(), cudaMemcpyDeviceToDevice));
+    } else {
+      CHECK(cudaMemset(out, POISON, 4 * floats()));
+      CHECK(cudaMemcpy(out + (size_t)m * n, before + (size_t)m * n, 4096, cudaMemcpyDeviceToDevice));
+    }
+    run(chunks, accumulate);
+    CHECK(cudaGetLastError());
+    CHECK(cudaDeviceSynchronize());
+    std::vector<float> values(floats());
+    CHECK(cudaMemcpy(values.data(), out, 4 * floats(), cudaMemcpyDeviceToHost));
+    return values;
+  }
+  void check() {
+    std::vector<int> chosen;
+    for (int i = 0; i < m; i++) {
+      if (m < 100 || i % 23 == 0 || i >= m - 4) {
+        chosen.push_back(i);
+      }
+    }
+    int* list;
+    double* sums;
+    CHECK(cudaMalloc(&list, 4 * chosen.size()));
+    CHECK(cudaMalloc(&sums, 8 * chosen.size() * n));
+    CHECK(cudaMemcpy(list, chosen.data(), 4 * chosen.size(), cudaMemcpyHostToDevice));
+    referenceWeights<<<4096, 128>>>(sums, list, (int)chosen.size(), a.device + first, pitch, b.device, n, rows);
+    std::vector<double> wanted(chosen.size() * n);
+    CHECK(cudaMemcpy(wanted.data(), sums, 8 * wanted.size(), cudaMemcpyDeviceToHost));
+    cudaFree(list);
+    cudaFree(sums);
+    std::vector<float> base(floats());
+    CHECK(cudaMemcpy(base.data(), before, 4 * floats(), cudaMemcpyDeviceToHost));
+    int most = std::min(6, (rows + 63) / 64);
+    for (Chunks count : {chunks(), Chunks{1, most}, Chunks{most, 1}}) {
+      if (!fits(count)) {
+        continue;
+      }
+      for (bool accumulate : {false, true}) {
+        std::vector<float> first = result(count, accumulate);
+        bool same = true;
+        for (int turn = 0; turn < 3; turn++) {
+          std::vector<float> again = result(count, accumulate);
+          same &= std::memcmp(first.data(), again.data(), 4 * again.size()) == 0;
+        }
+        Comparison comparison;
+        for (size_t i = 0; i < wanted.size(); i++) {
+          size_t at = (size_t)chosen[i / n] * n + i % n;
+          comparison.add(wanted[i] + (accumulate ? base[at] : 0), first[at]);
+        }
+        bool all = std::all_of(first.begin(), first.end(), [](float value) { return std::fabs(value) < 1e30; });
+        comparison.finite &= all;
+        bool untouched = std::memcmp(first.data() + (size_t)m * n, base.data() + (size_t)m * n, 4096) == 0;
+        report("weights [" + std::to_string(m) + " of " + std::to_string(pitch) + ", " + std::to_string(n) + "] over " +
+                   std::to_string(rows) + ", " + std::to_string(count.whole) + ", " + std::to_string(count.rest) + " chunks" + (accumulate ? ", added" : ""),
+               comparison, untouched, same, 1e-6 + 2e-9 * rows);
+      }
+    }
+    std::vector<u32> left(1 << 18);
+    CHECK(cudaMemcpy(left.data(), arrivals, 1 << 20, cudaMemcpyDeviceToHost));
+    if (!std::all_of(left.begin(), left.end(), [](u32 count) { return count == 0; })) {
+      failures++;
+      std::printf("FAIL arrivals are left\n");
+    }
+  }
+};
+
 // ---- checks
 
 static bool wants(const std::string& part, const char* name) {
@@ -748,6 +907,15 @@ static void checkAll(const std::string& part) {
     if (wants(part, "residual")) {
       ResidualCase(s.rows, s.inner, s.columns)
           .check("residual " + std::to_string(s.rows) + " x " + std::to_string(s.inner) + " x " + std::to_string(s.columns));
+    }
+  }
+  struct {
+    int rows, m, n, pitch, first;
+  } weights[] = {{64, 64, 64, 0, 0}, {1, 8, 8, 0, 0}, {129, 72, 200, 96, 16}, {1000, 960, 960, 1600, 640}, {517, 1600, 320, 0, 0}, {4099, 576, 576, 0, 0},
+                 {10922, 1600, 960, 0, 0}, {32767, 960, 960, 0, 0}, {3001, 960, 2560, 0, 0}, {32767, 1600, 960, 1664, 8}, {40, 192, 192, 0, 0}};
+  for (auto& s : weights) {
+    if (wants(part, "weights")) {
+      WeightsCase(s.rows, s.m, s.n, s.pitch, s.first).check();
     }
   }
   std::fflush(stdout);
@@ -952,6 +1120,22 @@ static void timeResidual(Library& library, int rows, int inner, int columns) {
   ways.time();
 }
 
+static void timeWeights(Library& library, int rows, int m, int n) {
+  WeightsCase c(rows, m, n);
+  std::printf("weights: [%d, %d] over %d rows\n", m, n, rows);
+  LibraryProduct whole(library, m, n, rows);
+  whole.tune((Bf16*)c.out, c.a.device, c.b.device);
+  Ways ways;
+  ways.add("cuBLASLt", c.flops(), [&] { whole.run((Bf16*)c.out, c.a.device, c.b.device); });
+  ways.add("cuBLASLt, added", c.flops(), [&] { whole.run((Bf16*)c.out, c.a.device, c.b.device, (Bf16*)c.out); });
+  Chunks chunks = c.chunks();
+  if (c.fits(chunks)) {
+    ways.add("hopperWeightGradient", c.flops(), [&] { c.run(chunks, false); });
+    ways.add("hopperWeightGradient, added", c.flops(), [&] { c.run(chunks, true); });
+  }
+  ways.time();
+}
+
 int main(int count, char** words) {
   std::string what = count > 1 ? words[1] : "";
   if (!(what == "check" && count > 2) && !(what == "time" && count > 3)) {
@@ -982,6 +1166,11 @@ int main(int count, char** words) {
       }
       if (wants(part, "output")) {
         timeOutput(library, s.rows, s.inner, s.heads);
+      }
+      if (wants(part, "weights")) {
+        int width = 64 * s.heads;
+        timeWeights(library, s.rows, 64 * (s.heads + 2 * s.keyHeads), width);
+        timeWeights(library, s.rows, width, width);
       }
       if (wants(part, "residual")) {
         int width = 64 * s.heads;

@@ -17,6 +17,14 @@ final class HopperProducts extends KernelFamily {
     private static final int PART_BYTES = 64 * 64 * 2; // of 64 columns of a tile in a stage
     private static final int BARRIERS_BYTES = 128; // at most
 
+    private static final int WEIGHTS_TILE = 192; // rows and columns of a tile of a weights' gradient
+    private static final int WEIGHTS_WARPS = 12; // that have sums of it
+    private static final int WEIGHTS_THREADS = 512;
+    private static final int WEIGHTS_BYTES = STAGES * 2 * WEIGHTS_TILE * 64 * 2 + BARRIERS_BYTES;
+    private static final int MOST_CHUNKS = 6;
+    private static final int LEAST_ROWS_OF_WEIGHTS = 16384; // 21,845 rows gain up to 7 %, 10,922 nothing
+    private static final double LEAST_BUSY = 0.93; // of the card; 0.947 gains, 0.68 loses
+
     /** From which on heads and a gated unit are made by pairs of blocks: with fewer rows pairs share the work less evenly than they gain. */
     static final int LEAST_ROWS_IN_PAIRS = 16384;
 
@@ -42,8 +50,13 @@ final class HopperProducts extends KernelFamily {
         }
     }
 
+    private final DeviceMemory.Block arrivals; // zeros between launches: warps with sums, of each tile
+
     HopperProducts(CudaContext context) {
         super(context);
+        int count = WEIGHTS_WARPS * context.device.multiprocessors;
+        this.arrivals = context.memory.allocate(4L * count, "counts of weights' gradients");
+        context.transfers.write(arrivals.address(), new int[count]);
     }
 
     /**
@@ -273,6 +286,83 @@ final class HopperProducts extends KernelFamily {
         note(rows, inner, columns, 2.0 * rows * columns);
         launch(launch, Cut.RESIDUAL, rows, columns);
         return true;
+    }
+
+    /**
+     * Into how many chunks the rows are cut of which a weights' gradient is the sum.
+     *
+     * @param whole for tiles of {@link #WEIGHTS_TILE} rows
+     * @param rest for those of fewer, the last ones
+     * @param blocks of all: one for each tile and chunk
+     */
+    private record Chunks(int whole, int rest, int blocks) {
+
+        /** As many as make one round of blocks, all of which must be there at the same time; tiles of few rows take less time and so fewer chunks. */
+        static Chunks of(int m, int n, int rows, int multiprocessors) {
+            int columns = Math.ceilDiv(n, WEIGHTS_TILE);
+            int wholeTiles = m / WEIGHTS_TILE * columns;
+            int restRows = m % WEIGHTS_TILE;
+            int restTiles = restRows == 0 ? 0 : columns;
+            double tiles = wholeTiles + (double) restTiles * restRows / WEIGHTS_TILE;
+            int most = Math.min(MOST_CHUNKS, Math.ceilDiv(rows, 64));
+            int whole = Math.min((int) (multiprocessors / tiles), most);
+            int rest = restTiles == 0 ? 1 : Math.min((multiprocessors - wholeTiles * whole) / restTiles, most);
+            return new Chunks(whole, rest, wholeTiles * whole + restTiles * rest);
+        }
+
+        boolean isOneRound(int multiprocessors) {
+            return whole > 0 && rest > 0 && blocks <= multiprocessors;
+        }
+    }
+
+    /**
+     * {@code out = transpose(a) @ b}, in single precision, or added to what was there. The rows are summed in chunks, whose sums are added in their
+     * order, the first chunk's first; the same on cards with as many multiprocessors.
+     *
+     * @param out {@code float [m, n]}, written
+     * @param accumulate whether it is added to
+     * @param a {@code [rows, m]}; m a multiple of 8
+     * @param pitch elements from a row of a to the next, a multiple of 8
+     * @param b {@code [rows, n]}; n a multiple of 8. More than about one tile of 192 by 192 results for each multiprocessor cannot be made
+     */
+    boolean weightGradient(long out, boolean accumulate, long a, int pitch, int m, long b, int n, int rows) {
+        int multiprocessors = context.device.multiprocessors;
+        if (!canMultiply(rows, m, a, b) || n <= 0 || n % 8 != 0 || pitch < m || pitch % 8 != 0 || !areAligned(out)) {
+            return false;
+        }
+        Chunks chunks = Chunks.of(m, n, rows, multiprocessors);
+        if (!chunks.isOneRound(multiprocessors)) {
+            return false;
+        }
+        Kernels launch = kernel("hopperWeightGradient")
+                .words(context.tensorMaps.of(new Boxes(a, rows, m, pitch, 64, false)))
+                .words(map(b, rows, n, 64))
+                .pointer(out)
+                .pointer(scratch(4L * WEIGHTS_TILE * WEIGHTS_TILE * chunks.blocks))
+                .pointer(arrivals.address())
+                .wide(rows)
+                .wide(m)
+                .wide(n)
+                .wide(chunks.whole)
+                .wide(chunks.rest)
+                .wide(accumulate ? 1 : 0);
+        note(m, rows, n, 2.0 * m * n * (accumulate ? 2 : 1));
+        launch.launch(chunks.blocks, 1, 1, WEIGHTS_THREADS, 1, WEIGHTS_BYTES);
+        return true;
+    }
+
+    /**
+     * Whether {@link #weightGradient} is faster than the library's product: where its blocks fill the card, and the sums are long enough that exchanging
+     * them does not count.
+     */
+    boolean gainsFromOwnWeightGradient(int m, int n, int rows) {
+        int multiprocessors = context.device.multiprocessors;
+        if (!context.device.isHopper() || rows < LEAST_ROWS_OF_WEIGHTS || m <= 0 || n <= 0) {
+            return false;
+        }
+        Chunks chunks = Chunks.of(m, n, rows, multiprocessors);
+        double tiles = (double) m * n / (WEIGHTS_TILE * WEIGHTS_TILE);
+        return chunks.isOneRound(multiprocessors) && tiles * chunks.whole >= LEAST_BUSY * multiprocessors;
     }
 
     /** Parts of a row's sum of squares that {@link #residual} makes. */

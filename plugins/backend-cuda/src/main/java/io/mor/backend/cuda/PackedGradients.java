@@ -257,6 +257,18 @@ final class PackedGradients extends KernelFamily {
     }
 
     private void weightGradient(long dweight, int width, Tensor packed, int firstColumn, Tensor x, boolean accumulate) {
+        if (hopper.gainsFromOwnWeightGradient(width, x.columns(), x.rows())
+                && hopper.weightGradient(
+                        dweight,
+                        accumulate,
+                        bytes(packed) + 2L * firstColumn,
+                        packed.columns(),
+                        width,
+                        bytes(x),
+                        x.columns(),
+                        x.rows())) {
+            return;
+        }
         require(products.multiplyByLibrary(
                 new CublasLt.Sizes(width, x.columns(), x.rows(), true, false),
                 dweight,

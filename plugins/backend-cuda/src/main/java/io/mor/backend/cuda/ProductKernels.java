@@ -78,6 +78,9 @@ final class ProductKernels extends KernelFamily {
         if (out.rows() == 0) {
             return;
         }
+        if (transposeA && !transposeB && multiplyAcross(out, base, a, b)) {
+            return;
+        }
         if (cublas.isPresent() && inner > 0 && multiplyByLibrary(out, base, a, transposeA, b, transposeB, inner)) {
             return;
         }
@@ -89,6 +92,27 @@ final class ProductKernels extends KernelFamily {
             elementwise.copy(out, base.get());
         }
         multiplyTiles(out, a, transposeA, b, transposeB, inner, base.isPresent());
+    }
+
+    /** The gradient of weights, by a product of our own; false if the library's is better. */
+    private boolean multiplyAcross(Tensor out, Optional<Tensor> base, Tensor a, Tensor b) {
+        return cublas.isPresent()
+                && isNarrow(a)
+                && isNarrow(b)
+                && !isNarrow(out)
+                && a.extent().isExact()
+                && b.extent().isExact()
+                && hopper.gainsFromOwnWeightGradient(out.rows(), out.columns(), a.rows())
+                && (base.isEmpty() || bytes(base.get()) == bytes(out))
+                && hopper.weightGradient(
+                        targetBytes(out),
+                        base.isPresent(),
+                        bytes(a),
+                        a.columns(),
+                        out.rows(),
+                        bytes(b),
+                        out.columns(),
+                        a.rows());
     }
 
     private boolean multiplyByLibrary(

@@ -16,11 +16,16 @@ final class TensorMaps {
      *
      * @param address of its first element, a multiple of 16
      * @param columns a multiple of 8
+     * @param pitch elements from one row to the next, a multiple of 8
      * @param boxRows rows of a box
      * @param arranged whether row {@code 8 j + 2 q + e} of 32 in a box is row {@code 8 q + 2 j + e} of the matrix, as products_hopper.cu wants it; rows
      *     is a multiple of 32 then
      */
-    record Boxes(long address, int rows, int columns, int boxRows, boolean arranged) {
+    record Boxes(long address, int rows, int columns, int pitch, int boxRows, boolean arranged) {
+
+        Boxes(long address, int rows, int columns, int boxRows, boolean arranged) {
+            this(address, rows, columns, columns, boxRows, arranged);
+        }
 
         Boxes(long address, int rows, int columns, int boxRows) {
             this(address, rows, columns, boxRows, false);
@@ -48,7 +53,7 @@ final class TensorMaps {
     }
 
     private long[] make(Boxes boxes) {
-        long row = 2L * boxes.columns;
+        long row = 2L * boxes.pitch;
         return boxes.arranged
                 ? driver.tensorMap(
                         boxes.address,

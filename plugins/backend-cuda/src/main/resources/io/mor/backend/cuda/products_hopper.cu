@@ -1,5 +1,6 @@
 // Matrix products in bfloat16 on Hopper (compute capability 9.0) that do in their last step what else would be a pass over their results: heads
 // rotated and dealt to their tensors, a gated unit, a gated unit's gradient, what arrives at an attention's result, the sum with what was there. Elsewhere the kernels are empty.
+// And weights' gradients, a product of factors that are both read across.
 //
 // A block stays on its multiprocessor, by itself or with another that makes the tiles below, and makes tiles of 128 rows by 256 or 192 columns, columns first, so that rows are read from far memory once.
 // One thread lets the copy engine bring 64 columns of both factors at a time; two warpgroups of 64 rows each multiply. What is to be done with the
@@ -80,6 +81,20 @@ struct ResidualArguments {
   i64 rows;
   i64 inner;
   i64 columns;
+};
+
+struct WeightGradientArguments {
+  TensorMap a;     // [rows, m], boxes [64, 64]
+  TensorMap b;     // [rows, n], boxes [64, 64]
+  float* out;      // [m, n]
+  float* partials; // [blocks, 192, 192]: no order that matters outside
+  u32* arrivals;   // [tiles, 12]: zeros, as which they are left
+  i64 rows;
+  i64 m;
+  i64 n;
+  i64 chunks;     // of the rows, for whole tiles; at most 6
+  i64 restChunks; // for tiles of fewer than all rows of m
+  i64 accumulate; // 0 or 1
 };
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
@@ -1116,6 +1131,238 @@ struct Residual {
   }
 };
 
+// ---- weights' gradients
+
+// transpose(a) @ b: what is summed over are the rows of both. These are cut into chunks; each block makes the sum of one chunk for one tile, and all are made
+// at the same time, so that rows come from far memory once. Blocks of the same tile then exchange their sums, warp by warp, and each adds up its share of
+// the tile in the order of the chunks.
+//
+// Three warpgroups, 64 rows of the tile each: with tiles of 192 by 192 less comes through the second-level cache than with 128 by 192.
+struct WeightGradient {
+  typedef WeightGradientArguments Arguments;
+  static constexpr int COLUMNS = 192;
+  static constexpr int PARTS = COLUMNS / 64;
+  static constexpr int GROUPS = 3;
+  static constexpr int ROWS = 64 * GROUPS;
+  static constexpr int WARPS = 4 * GROUPS;
+  static constexpr int UNITS = COLUMNS / 8; // of a warp, 16 by 8 each
+  static constexpr int MOST_CHUNKS = 6;
+  static constexpr int STAGES = 4;
+  static constexpr int STAGE_BYTES = (GROUPS + PARTS) * PART_BYTES;
+  static constexpr int BARRIERS = STAGES * STAGE_BYTES;
+  static constexpr int COPIER_REGISTERS = 24;
+  static constexpr int REGISTERS = 160;
+
+  const Arguments& a;
+  u32 shared;
+  int tile;
+  int row;    // of the result, the first
+  int column; // the first
+  int begin;  // of the steps over all rows
+  int end;
+  int chunk;
+  int chunks;
+  int first;  // the block that makes the tile's first chunk
+  int stride; // to that of the next
+
+  __device__ __forceinline__ WeightGradient(const Arguments& a, u32 shared) : a(a), shared(shared) {
+    int columns = ((int)a.n + COLUMNS - 1) / COLUMNS;
+    int whole = (int)a.m / ROWS * columns;
+    int number = blockIdx.x;
+    if (number < whole * a.chunks) {
+      chunks = (int)a.chunks;
+      stride = whole;
+      chunk = number / whole;
+      tile = number - chunk * whole;
+      first = tile;
+    } else {
+      number -= whole * (int)a.chunks;
+      chunks = (int)a.restChunks;
+      stride = columns;
+      chunk = number / columns;
+      tile = whole + number - chunk * columns;
+      first = (int)blockIdx.x - chunk * columns;
+    }
+    row = tile / columns * ROWS;
+    column = tile % columns * COLUMNS;
+    i64 steps = (a.rows + DEPTH - 1) / DEPTH;
+    begin = (int)(steps * chunk / chunks);
+    end = (int)(steps * (chunk + 1) / chunks);
+  }
+
+  __device__ __forceinline__ Ring<STAGES> ring() const { return {shared + BARRIERS}; }
+
+  // All that comes, by one thread; what is outside comes as zeros, and the left factor's parts that are not come not at all.
+  __device__ __forceinline__ void copy() const {
+    int parts = min(GROUPS, ((int)a.m - row + 63) / 64);
+    for (int k = begin; k < end; k++) {
+      u32 n = k - begin;
+      u32 to = shared + ring().place(n) * STAGE_BYTES;
+      u32 full = ring().full(n);
+      ring().awaitEmpty(n);
+      expect(full, (parts + PARTS) * PART_BYTES);
+      for (int part = 0; part < parts; part++) {
+        copyBox(to + part * PART_BYTES, a.a, row + 64 * part, k * DEPTH, full);
+      }
+#pragma unroll
+      for (int part = 0; part < PARTS; part++) {
+        copyBox(to + (GROUPS + part) * PART_BYTES, a.b, column + 64 * part, k * DEPTH, full);
+      }
+    }
+  }
+
+  __device__ __forceinline__ void multiply(float (&sum)[COLUMNS / 8][4], int group) const {
+    int count = end - begin;
+    for (int n = 0; n < count; n++) {
+      ring().awaitFull(n);
+      u32 stage = shared + ring().place(n) * STAGE_BYTES;
+      u64 left = describeAcross(stage + group * PART_BYTES, PART_BYTES);
+      u64 right = describeAcross(stage + GROUPS * PART_BYTES, PART_BYTES);
+      beginProducts();
+#pragma unroll
+      for (int i = 0; i < DEPTH / 16; i++) { // 16 rows are 2048 bytes
+        multiplyTileAsync<COLUMNS, 1, 1>(sum, left + 128 * i, right + 128 * i, n + i);
+      }
+      commitProducts();
+      if (n > 0) {
+        awaitProducts<1>();
+        ring().release(n - 1);
+      }
+    }
+    awaitProducts<0>();
+    hold(sum);
+  }
+
+  // A warp's sums of a chunk: [units, lanes] of a thread's four values each
+  __device__ __forceinline__ float4* partials(int block, int warp) const {
+    return (float4*)a.partials + ((i64)block * WARPS + warp) * UNITS * WARP + threadIdx.x % WARP;
+  }
+
+  // Waits until the warps of all blocks of the tile that have the same place in it have come so far.
+  __device__ __forceinline__ void meet(u32* arrivals) const {
+    __syncwarp();
+    if (threadIdx.x % WARP == 0) {
+      addReleased(arrivals, 1);
+      while (loadAcquired(arrivals) < chunks) {
+      }
+    }
+    __syncwarp();
+  }
+
+  // Whoever leaves last leaves a zero.
+  __device__ __forceinline__ void leave(u32* arrivals) const {
+    if (threadIdx.x % WARP == 0 && addReleased(arrivals, 1) == 2 * chunks - 1) {
+      *arrivals = 0;
+    }
+  }
+
+  // Every CHUNKS-th unit of the warp from the chunk's own on.
+  template <int CHUNKS>
+  __device__ __forceinline__ void addUp(int warp) const {
+    constexpr int TOGETHER = CHUNKS == 1 ? 8 : CHUNKS == 2 ? 6 : CHUNKS == 3 ? 4 : 3;
+    int lane = threadIdx.x % WARP;
+    int odd = lane & 1;
+    const float4* from[CHUNKS];
+#pragma unroll
+    for (int c = 0; c < CHUNKS; c++) {
+      from[c] = partials(first + c * stride, warp);
+    }
+    for (int next = chunk; next < UNITS; next += CHUNKS * TOGETHER) {
+      float4 part[TOGETHER][CHUNKS];
+      float4 before[TOGETHER];
+      float4* out[TOGETHER];
+      bool inside[TOGETHER];
+#pragma unroll
+      for (int i = 0; i < TOGETHER; i++) {
+        int unit = next + i * CHUNKS;
+        int ownRow = row + warp * 16 + lane / 4 + 8 * odd;
+        int ownColumn = column + unit * 8 + 4 * (lane % 4 / 2);
+        out[i] = (float4*)(a.out + (i64)ownRow * a.n + ownColumn);
+        inside[i] = unit < UNITS && ownRow < a.m && ownColumn < a.n;
+        before[i] = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+        if (inside[i] && a.accumulate != 0) {
+          before[i] = *out[i];
+        }
+#pragma unroll
+        for (int c = 0; c < CHUNKS; c++) {
+          part[i][c] = before[i];
+          if (unit < UNITS) {
+            part[i][c] = __ldcg(from[c] + unit * WARP);
+          }
+        }
+      }
+#pragma unroll
+      for (int i = 0; i < TOGETHER; i++) {
+        float4 all = part[i][0];
+#pragma unroll
+        for (int c = 1; c < CHUNKS; c++) {
+          all.x += part[i][c].x;
+          all.y += part[i][c].y;
+          all.z += part[i][c].z;
+          all.w += part[i][c].w;
+        }
+        // neighbours exchange halves, so that each has four results of a row
+        float x = __shfl_xor_sync(FULL_MASK, odd ? all.x : all.z, 1);
+        float y = __shfl_xor_sync(FULL_MASK, odd ? all.y : all.w, 1);
+        float4 four = odd ? make_float4(x, y, all.z, all.w) : make_float4(all.x, all.y, x, y);
+        if (inside[i]) {
+          *out[i] = make_float4(before[i].x + four.x, before[i].y + four.y, before[i].z + four.z, before[i].w + four.w);
+        }
+      }
+    }
+  }
+
+  __device__ __forceinline__ void makeTile(int group) const {
+    if (row + 64 * group >= a.m) { // all behind the last row
+      for (int n = 0; n < end - begin; n++) {
+        ring().awaitFull(n);
+        ring().release(n);
+      }
+      return;
+    }
+    float sum[COLUMNS / 8][4];
+    multiply(sum, group);
+    int warp = group * 4 + threadIdx.x % WARPGROUP / WARP;
+    float4* to = partials(blockIdx.x, warp);
+#pragma unroll
+    for (int unit = 0; unit < UNITS; unit++) {
+      const float* own = sum[unit];
+      to[unit * WARP] = make_float4(own[0], own[1], own[2], own[3]);
+    }
+    u32* arrivals = a.arrivals + tile * WARPS + warp;
+    meet(arrivals);
+    switch (chunks) {
+      case 1: addUp<1>(warp); break;
+      case 2: addUp<2>(warp); break;
+      case 3: addUp<3>(warp); break;
+      case 4: addUp<4>(warp); break;
+      case 5: addUp<5>(warp); break;
+      default: addUp<MOST_CHUNKS>(warp);
+    }
+    leave(arrivals);
+  }
+
+  // shared memory: stages, barriers
+  static __device__ __forceinline__ void run(const Arguments& a) {
+    extern __shared__ __align__(1024) unsigned char sharedTiles[];
+    WeightGradient self(a, sharedAddress(sharedTiles));
+    if (threadIdx.x == 0) {
+      self.ring().start(1, WARPS);
+      publishBarriers();
+    }
+    __syncthreads();
+    if (threadIdx.x < WARPGROUP) {
+      giveRegisters<COPIER_REGISTERS>();
+      if (threadIdx.x == 0) {
+        self.copy();
+      }
+    } else {
+      takeRegisters<REGISTERS>();
+      self.makeTile(uniform(threadIdx.x / WARPGROUP) - 1);
+    }
+  }
+};
+
 #define ON_HOPPER(call) call
 #define IN_PAIRS __cluster_dims__(2, 1, 1)
 #else
@@ -1137,3 +1384,4 @@ HOPPER_PRODUCT(hopperGatedLinearsInPairs, GatedLinearsArguments, hopperProduct<G
 HOPPER_PRODUCT(hopperGatedBackward, GatedBackwardArguments, hopperProductApart<GatedBackward>, APART_THREADS, )
 HOPPER_PRODUCT(hopperOutputGradient, OutputGradientArguments, hopperProductApart<OutputGradient>, APART_THREADS, )
 HOPPER_PRODUCT(hopperResidual, ResidualArguments, Residual::run, PRODUCT_THREADS, )
+HOPPER_PRODUCT(hopperWeightGradient, WeightGradientArguments, WeightGradient::run, APART_THREADS, )

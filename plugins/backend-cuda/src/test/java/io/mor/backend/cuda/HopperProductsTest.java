@@ -298,6 +298,52 @@ class HopperProductsTest {
     }
 
     @Test
+    void aWeightsGradientIsASumOverRows() {
+        assumeHopper();
+        for (int[] sizes : new int[][] { // rows, m, n, pitch, first column
+            {1, 8, 8, 8, 0},
+            {40, 192, 200, 192, 0},
+            {129, 72, 136, 96, 16},
+            {517, 960, 72, 1600, 640},
+            {1031, 1600, 960, 1600, 0}
+        }) {
+            for (boolean accumulate : new boolean[] {false, true}) {
+                weightGradientIs(sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], accumulate);
+            }
+        }
+    }
+
+    private void weightGradientIs(int rows, int m, int n, int pitch, int first, boolean accumulate) {
+        int size = m * n;
+        float[] wide = normal(rows * pitch, 1);
+        float[] across = new float[m * rows];
+        for (int i = 0; i < across.length; i++) {
+            across[i] = wide[i % rows * pitch + first + i / rows];
+        }
+        float[] b = normal(rows * n, 1);
+        float[] before = Arrays.copyOf(normal(size, 1), size + GUARD);
+        Arrays.fill(before, size, before.length, UNTOUCHED);
+        double[] wanted = product(across, b, m, rows, n, true);
+        for (int i = 0; accumulate && i < size; i++) {
+            wanted[i] += before[i];
+        }
+        long[] in = {narrow(wide), narrow(b)};
+        float[][] results = new float[3][size + GUARD];
+        for (float[] result : results) {
+            long out = full(before);
+            assertTrue(products.weightGradient(out, accumulate, in[0] + 2L * first, pitch, m, in[1], n, rows));
+            context.transfers.read(out, false, result);
+        }
+        String what = rows + " rows, [" + m + " of " + pitch + ", " + n + "]" + (accumulate ? ", added" : "");
+        assertClose("weights' gradient of " + what, wanted, Arrays.copyOf(results[0], size));
+        for (int i = size; i < size + GUARD; i++) {
+            assertEquals(UNTOUCHED, results[0][i], what + ": an element behind the end");
+        }
+        assertArrayEquals(results[0], results[1], what + ": the same bits each time");
+        assertArrayEquals(results[0], results[2], what + ": the same bits each time");
+    }
+
+    @Test
     void whatTheKernelsAreNotMadeForIsRefused() {
         long place = context.memory.allocate(1 << 20, "a test").address();
         assertFalse(products.gatedLinears(place, place, place, place, 0, 64, 64, place, 0), "no rows");
@@ -323,6 +369,10 @@ class HopperProductsTest {
         assertFalse(
                 products.residual(place, 0, place, place, 8, 64, place, 60), "a width that is no multiple of 16 bytes");
         assertFalse(products.residual(place, 0, place + 8, place, 8, 64, place, 64), "an odd address");
+        assertFalse(products.weightGradient(place, false, place, 64, 64, place, 64, 0), "no rows");
+        assertFalse(products.weightGradient(place, false, place, 56, 64, place, 64, 8), "a pitch that is too small");
+        assertFalse(products.weightGradient(place, false, place, 64, 64, place, 60, 8), "rows that are too odd");
+        assertFalse(products.weightGradient(place, false, place, 1 << 16, 1 << 16, place, 64, 8), "too many tiles");
         assertFalse(
                 new HopperNormGradient(context)
                         .launch(place, place, place, place, place, place, place, 8, 64, 320, place, place, 1, false),
