@@ -317,7 +317,8 @@ final class HopperProducts extends KernelFamily {
 
     /**
      * {@code out = transpose(a) @ b}, in single precision, or added to what was there. The rows are summed in chunks, whose sums are added in their
-     * order, the first chunk's first; the same on cards with as many multiprocessors.
+     * order, the first chunk's first; the same on cards with as many multiprocessors. Blocks wait for each other: all must find a multiprocessor, as they do
+     * where nothing else stays on the card.
      *
      * @param out {@code float [m, n]}, written
      * @param accumulate whether it is added to
