@@ -3,7 +3,8 @@
 #
 # usage: mor-bench/gpu/beside-pytorch.sh BASELINE.py [MODEL...]
 #   BASELINE.py   prints "TRAIN SIZE nr=N ...: TOKENS tok/s  step MS ms  peak GIB GiB" for arguments train:SIZE:RECURSIONS:BATCH:CONTEXT:c
-#   MODEL         SIZE or SIZE:RECURSIONS, by default 360m 360m:3 135m; 360m also against the baseline with a cross-entropy in chunks
+#   MODEL         SIZE or SIZE:RECURSIONS, by default 360m 360m:3 135m; each also against the baseline without waiting between steps, 360m
+#                 against the baseline with a cross-entropy in chunks
 # Needs what run-all.sh needs, and a python3 with PyTorch. Results go to $OUT (default docs/benchmarks/gpu).
 set -uo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -29,6 +30,7 @@ peer() { # model, program...
   MOR_GPU_MODELS="${models[*]} 360m:2" "$root/mor-bench/gpu/run-all.sh" throughput || failed=1
   for model in "${models[@]}"; do
     peer "$model" "$baseline"
+    peer "$model" "$root/mor-bench/gpu/torch_without_waiting.py" "$baseline"
     if [ "$model" = 360m ]; then
       echo "with the cross-entropy in chunks:"
       peer "$model" "$root/mor-bench/gpu/torch_chunked_loss.py" "$baseline"

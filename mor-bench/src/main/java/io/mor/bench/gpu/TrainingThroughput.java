@@ -210,8 +210,9 @@ public final class TrainingThroughput {
             long begun = 0;
             for (int i = 0; i < options.warmUp + options.steps; i++) {
                 if (i == options.warmUp) {
-                    step.settle();
-                    begun = System.nanoTime();
+                    begun = System.nanoTime(); // the device has just begun the step before: it is counted, and
+                    // nothing waits
+                    // for the host
                 }
                 List<Batch> batches = List.of(batch(random, benchmarked.config().vocabulary()));
                 long start = System.nanoTime();
@@ -221,7 +222,8 @@ public final class TrainingThroughput {
                 }
             }
             step.settle();
-            double mean = (System.nanoTime() - begun) * 1e-9 / options.steps;
+            int timed = options.steps + (options.warmUp > 0 ? 1 : 0);
+            double mean = (System.nanoTime() - begun) * 1e-9 / timed;
             long peak = backend.peakBytes();
             double loss = step.figures().crossEntropy();
             Arrays.sort(samples);
@@ -237,7 +239,7 @@ public final class TrainingThroughput {
                     options.products,
                     perSecond,
                     mean * 1e3,
-                    samples.length,
+                    timed,
                     samples[0] * 1e3,
                     samples[samples.length - 1] * 1e3,
                     peak / (double) (1L << 30),
