@@ -449,10 +449,13 @@ public interface Backend extends AutoCloseable {
     }
 
     /**
-     * {@link #linears} of what {@link #rmsNorm} makes of rows, whose {@code rstd} is set. A backend may multiply the rows as they are by weights times
-     * the norm's, and the results by rstd: the values are the same within rounding.
+     * {@link #linears} of what {@link #rmsNorm} makes of rows. A backend may multiply the rows as they are by weights times the norm's, and the results
+     * by rstd: the values are the same within rounding.
      *
-     * @param normed memory like the rows: receives the norm if it is wanted; else what it holds afterwards is unspecified
+     * @param outs {@code [rows, rows of the projection's weight]} each, written
+     * @param normed memory like the norm's rows: receives the normed rows if they are wanted; else what it holds afterwards is unspecified
+     * @param norm the rows {@code [rows, columns]}, the norm's weight, and memory {@code [rows, 1]} for its {@code rstd}, which is written
+     * @param projections of the normed rows, their weights {@code [width, columns]}
      */
     default void normedLinears(
             List<Tensor> outs, Tensor normed, boolean wantsNormed, Ops.Norm norm, List<Ops.Projection> projections) {
@@ -460,7 +463,13 @@ public interface Backend extends AutoCloseable {
         linears(outs, normed, projections);
     }
 
-    /** {@link #gatedLinears} of what {@link #rmsNorm} makes of rows, as {@link #normedLinears}. */
+    /**
+     * {@link #gatedLinears} of what {@link #rmsNorm} makes of rows, as {@link #normedLinears}.
+     *
+     * @param gate {@code [rows, feedForward]}, written, as are up and inner
+     * @param normed as {@link #normedLinears} takes it, and so {@code wantsNormed} and {@code norm}
+     * @param gateWeight {@code [feedForward, columns]}, as is upWeight
+     */
     default void normedGatedLinears(
             Tensor gate,
             Tensor up,
@@ -611,7 +620,7 @@ public interface Backend extends AutoCloseable {
 
     /**
      * As {@link #rmsNormBackward(Tensor, Tensor, Tensor, Tensor, Tensor, Optional, Tensor, boolean)}, and {@code normed} receives {@link #rmsNorm}
-     * again, the bits that it gives for these rows.
+     * again, the bits that it gives for these rows; {@code rstd} becomes its own.
      */
     default void rmsNormBackward(
             Tensor dx,
@@ -634,7 +643,8 @@ public interface Backend extends AutoCloseable {
      *
      * @param dx {@code [rows, columns]} of the norm's rows: set, or added to with {@code accumulate}
      * @param dweight in the shape of the norm's weight, always added to
-     * @param normed receives {@link #rmsNorm} again, the bits that it gives for these rows, if it is there; otherwise nothing changes
+     * @param normed receives the normed rows again, as {@link #rmsNorm} or {@link #normedLinears} made or would have made them, if it is there; otherwise
+     *     nothing changes
      * @param dnormed memory like {@code dx} for what arrives at the norm's result; what it holds afterwards is unspecified
      * @param packed as {@link #packedInputGradient} takes it, of projections of what {@link #rmsNorm} gave for these rows, with what they gave: what they
      *     gave and what arrives at it may stand for the product of the two rows that the norm's gradient needs

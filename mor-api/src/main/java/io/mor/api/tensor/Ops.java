@@ -189,13 +189,13 @@ public interface Ops {
     }
 
     /**
-     * A norm that was taken, as its gradient needs it.
+     * A norm that is taken together with what is behind it, or was taken, as its gradient needs it.
      *
      * @param x its rows, {@code [rows, columns]}
      * @param weight {@code [1, columns]}, or a row for each variant
      * @param variant which row of the weight each row takes, {@code int [rows]}
      * @param epsilon added to the mean square
-     * @param rstd {@code [rows, 1]}, what {@link io.mor.api.backend.Backend#rmsNorm} found
+     * @param rstd {@code [rows, 1]}: {@code 1 / sqrt(mean(x^2) + epsilon)}, or memory for it where the norm is yet to be taken
      */
     record Norm(Tensor x, Tensor weight, Optional<IntTensor> variant, double epsilon, Tensor rstd) {}
 

@@ -39,6 +39,20 @@ public final class TrainingThroughput {
 
     private static final double PEAK = 989e12; // an H100's dense bfloat16 products by its data sheet
     private static final long SEED = 17;
+    private static final List<String> KEYS = List.of(
+            "batch",
+            "context",
+            "steps",
+            "warm-up",
+            "precision",
+            "recompute",
+            "kernels",
+            "details",
+            "graphs",
+            "products");
+    private static final String USAGE =
+            "arguments are models, as 360m or 360m:3, and KEY=VALUE with the keys " + String.join(", ", KEYS)
+                    + "; precision is bf16 or f32, recompute norms-and-gates, layers or none, products first or fastest";
 
     private final CudaBackend backend;
     private final Options options;
@@ -58,6 +72,9 @@ public final class TrainingThroughput {
             CudaProducts products,
             List<String> models) {
 
+        /**
+         * @throws IllegalArgumentException naming the argument that is not understood, and what would be
+         */
         static Options of(String[] arguments) {
             Options options = new Options(
                     16,
@@ -72,15 +89,40 @@ public final class TrainingThroughput {
                     CudaProducts.FIRST,
                     Arrays.stream(arguments).filter(each -> !each.contains("=")).toList());
             for (String argument : arguments) {
-                if (argument.contains("=")) {
-                    options = options.with(
-                            argument.substring(0, argument.indexOf('=')),
-                            argument.substring(argument.indexOf('=') + 1));
+                try {
+                    if (argument.contains("=")) {
+                        options = options.with(
+                                argument.substring(0, argument.indexOf('=')),
+                                argument.substring(argument.indexOf('=') + 1));
+                    } else {
+                        checkModel(argument);
+                    }
+                } catch (IllegalArgumentException e) {
+                    throw new IllegalArgumentException(
+                            argument + " is not understood (" + e.getMessage() + "); " + USAGE, e);
                 }
             }
             return options.models.isEmpty()
                     ? options.withModels(List.of("135m:1:none", "360m", "360m:2", "360m:3"))
                     : options;
+        }
+
+        private static void checkModel(String name) {
+            if (!name.matches("[a-z0-9]+(:[1-9][0-9]*(:[^:]+)?)?")) {
+                throw new IllegalArgumentException("a model is SIZE[:RECURSIONS[:RECOMPUTE]]");
+            }
+            String[] words = name.split(":");
+            if (words.length > 2) {
+                recomputation(words[2]);
+            }
+        }
+
+        private static int number(String value, int least) {
+            int number = Integer.parseInt(value);
+            if (number < least) {
+                throw new IllegalArgumentException("at least " + least);
+            }
+            return number;
         }
 
         private Options withModels(List<String> chosen) {
@@ -89,11 +131,14 @@ public final class TrainingThroughput {
         }
 
         private Options with(String key, String value) {
+            if (!KEYS.contains(key)) {
+                throw new IllegalArgumentException("no such key");
+            }
             return new Options(
-                    key.equals("batch") ? Integer.parseInt(value) : batch,
-                    key.equals("context") ? Integer.parseInt(value) : context,
-                    key.equals("steps") ? Integer.parseInt(value) : steps,
-                    key.equals("warm-up") ? Integer.parseInt(value) : warmUp,
+                    key.equals("batch") ? number(value, 1) : batch,
+                    key.equals("context") ? number(value, 1) : context,
+                    key.equals("steps") ? number(value, 1) : steps,
+                    key.equals("warm-up") ? number(value, 0) : warmUp,
                     key.equals("precision") ? CudaPrecision.valueOf(value.toUpperCase(Locale.ROOT)) : precision,
                     key.equals("recompute") ? recomputation(value) : recompute,
                     key.equals("kernels") ? value : kernels,
@@ -118,7 +163,14 @@ public final class TrainingThroughput {
 
     /** Prints a block of figures for every model. */
     public static void main(String[] arguments) {
-        Options options = Options.of(arguments);
+        Options options;
+        try {
+            options = Options.of(arguments);
+        } catch (IllegalArgumentException e) {
+            System.err.println("TrainingThroughput: " + e.getMessage());
+            System.exit(2);
+            return;
+        }
         CudaDoctor doctor = CudaDoctor.examine();
         if (!doctor.usable()) {
             System.out.println("no figures: " + doctor.summary());
@@ -210,9 +262,7 @@ public final class TrainingThroughput {
             long begun = 0;
             for (int i = 0; i < options.warmUp + options.steps; i++) {
                 if (i == options.warmUp) {
-                    begun = System.nanoTime(); // the device has just begun the step before: it is counted, and
-                    // nothing waits
-                    // for the host
+                    begun = System.nanoTime(); // the device has just begun the step before, which counts too
                 }
                 List<Batch> batches = List.of(batch(random, benchmarked.config().vocabulary()));
                 long start = System.nanoTime();

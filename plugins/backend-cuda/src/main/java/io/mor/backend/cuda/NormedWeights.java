@@ -13,7 +13,7 @@ import java.util.Map;
  */
 final class NormedWeights extends KernelFamily {
 
-    private static final int AT_ONCE = 16; // copies that a launch makes
+    private static final int AT_ONCE = 16; // copies that a launch makes; the kernel has room for as many
     private static final int BLOCKS = 264; // of a copy
 
     NormedWeights(CudaContext context) {

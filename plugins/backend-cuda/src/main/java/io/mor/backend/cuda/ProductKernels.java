@@ -9,7 +9,8 @@ final class ProductKernels extends KernelFamily {
 
     private static final long MOST_CHUNK_BYTES = 64L << 20;
     private static final int MOST_THIN = 4; // outputs
-    private static final int LEAST_ROWS_OF_SUMS = 8192; // for which a product of our own with a residual is worth it
+    private static final int LEAST_ROWS_WITH_BASE =
+            8192; // for which a product of our own that is added to something is worth it
     private final ElementwiseKernels elementwise;
     private final RowKernels rows;
     private final HopperProducts hopper;
@@ -50,10 +51,10 @@ final class ProductKernels extends KernelFamily {
     private boolean addInOnePass(Tensor out, Tensor base, Tensor a, Tensor b) {
         if (cublas.isEmpty()
                 || !context.device.isHopper()
-                || out.rows() < LEAST_ROWS_OF_SUMS
+                || out.rows() < LEAST_ROWS_WITH_BASE
                 || !out.extent().isExact()
                 || !areVectors(out, base, a)
-                || !isThinWeight(b)) {
+                || !isWeightOfVectors(b)) {
             return false;
         }
         RowSums.Sums sums = squares.take(HopperProducts.squaresParts(out.columns()), out.rows());
@@ -169,7 +170,7 @@ final class ProductKernels extends KernelFamily {
     /** The products of a router with one output, or few: rows of bfloat16 are read once. False for all others. */
     private boolean multiplyThin(
             Tensor out, Tensor a, boolean transposeA, Tensor b, boolean transposeB, int inner, boolean accumulate) {
-        if (!transposeA && transposeB && out.columns() <= MOST_THIN && isThinWeight(b) && areVectors(a)) {
+        if (!transposeA && transposeB && out.columns() <= MOST_THIN && isWeightOfVectors(b) && areVectors(a)) {
             vectors(kernel("narrowThin").pointer(target(out)).pointer(bytes(a)).pointer(bytes(b)), a)
                     .integer(out.columns())
                     .flag(accumulate)
@@ -180,7 +181,7 @@ final class ProductKernels extends KernelFamily {
             rows.sumColumns(target(out), address(b), 0, address(a), 0, 1, b, 1, accumulate);
             return true;
         }
-        if (!transposeA && !transposeB && inner == 1 && isThinWeight(b) && !isNarrow(a) && areVectors(out)) {
+        if (!transposeA && !transposeB && inner == 1 && isWeightOfVectors(b) && !isNarrow(a) && areVectors(out)) {
             vectors(
                             kernel("narrowOuter")
                                     .pointer(targetBytes(out))
@@ -194,7 +195,7 @@ final class ProductKernels extends KernelFamily {
         return false;
     }
 
-    private boolean isThinWeight(Tensor weight) {
+    private boolean isWeightOfVectors(Tensor weight) {
         return !isNarrow(weight) && bytes(weight) % 16 == 0 && weight.columns() % 8 == 0;
     }
 
